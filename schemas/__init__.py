@@ -1,0 +1,35 @@
+"""What a person says about data: the names that a declaration needs.
+
+A declaration imports these names and nothing else of Winnow's. They are looked up lazily, so that a command that only
+lists versions does not import pandera.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from schemas import steps
+    from schemas.corrections import Correction
+    from schemas.dataset import Dataset
+    from schemas.policies import Dedupe, Gates, Source
+    from schemas.records import Severity
+
+__all__ = ["Correction", "Dataset", "Dedupe", "Gates", "Severity", "Source", "steps"]
+
+_HOMES = {
+    "Correction": "schemas.corrections",
+    "Dataset": "schemas.dataset",
+    "Dedupe": "schemas.policies",
+    "Gates": "schemas.policies",
+    "Severity": "schemas.records",
+    "Source": "schemas.policies",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

@@ -1,0 +1,130 @@
+"""Dataset: one table to be cleaned, declared as a pandera-polars model and its policies.
+
+Belongs here: the class that a declaration makes, and every check that can be made on it before data is read. Does not
+belong here: finding declarations (registry), or cleaning (tasks).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import pandera.polars as pa
+from pydantic import Field
+
+from schemas.columns import ColumnSpec, columns_of
+from schemas.corrections import Correction
+from schemas.errors import DeclarationError, UnknownNameError
+from schemas.policies import Dedupe, Gates, Source, declared
+from schemas.records import Severity
+from schemas.rules import Rule, derive_rules
+from schemas.steps import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: What ingest can find wrong with a record that it could parse all the same.
+_RECORD_RULES = {
+    "duplicate_key": "a key stands in the record more than once",
+    "extra_key": "the record has a key that the model does not declare",
+}
+
+
+@declared
+class Dataset:
+    """One table to be cleaned.
+
+    Attributes:
+        model: the pandera-polars model of the clean table; the only source of rules.
+        source: where the dumps lie and how to read them.
+        steps: what happens to the text of cells before they are cast, in this order.
+        corrections: known wrong cells.
+        dedupe: which records are the same one; None keeps all.
+        severities: rule id -> severity, for rules whose default is not wanted.
+        gates: when a whole run must stop.
+        name: the name of the declaring file; set by the registry.
+    """
+
+    model: type[pa.DataFrameModel]
+    source: Source
+    steps: tuple[Step, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    dedupe: Dedupe | None = None
+    severities: dict[str, Severity] = Field(default_factory=dict)
+    gates: Gates = Gates()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        known = [column.name for column in self.columns]
+        for where, name in self._named_columns():
+            if name not in known:
+                raise UnknownNameError.of("column", name, known, where=where)
+        self._check_rules()
+
+    def _named_columns(self) -> Iterator[tuple[str, str]]:
+        for step in self.steps:
+            yield from ((f"steps.{step.name}", column) for column in step.columns)
+        for correction in self.corrections:
+            yield from (("Correction", column) for column in correction.columns)
+        if self.dedupe:
+            yield from (("Dedupe(key)", column) for column in self.dedupe.key)
+            yield from (("Dedupe(by)", column) for column in (self.dedupe.by,) if column)
+
+    def _check_rules(self) -> None:
+        ids = [rule.id for rule in self.rules]
+        twice = sorted({rule_id for rule_id in ids if ids.count(rule_id) > 1})
+        if twice:
+            raise DeclarationError(f"two rules have the id {twice[0]}", fix="Rename the check or the column.")
+
+    @functools.cached_property
+    def columns(self) -> tuple[ColumnSpec, ...]:
+        """The model's columns in their order."""
+        return columns_of(self.model)
+
+    @functools.cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """Every rule a row can break, the model's first; their order is the order of bits in a mask."""
+        own = self.own_rules
+        severities = {k: v for k, v in self.severities.items() if k not in {rule.id for rule in own}}
+        return (*derive_rules(self.model, severities=severities), *own)
+
+    @functools.cached_property
+    def own_rules(self) -> tuple[Rule, ...]:
+        """The rules that follow from the policies rather than from the model."""
+        rules = [self._rule(f"record.{check}", None, check, reason) for check, reason in _RECORD_RULES.items()]
+        for column in dict.fromkeys(correction.column for correction in self.corrections):
+            reason = "a declared correction found its row, but not the wrong value that it expects"
+            rules.append(self._rule(f"{column}.expect", column, "expect", reason, default=Severity.FAIL))
+        if self.dedupe:
+            rules.append(self._conflict_rule(self.dedupe))
+        return tuple(rules)
+
+    def _conflict_rule(self, dedupe: Dedupe) -> Rule:
+        # A policy that compares content chooses between rows that differ; first and last would choose by luck.
+        chosen = dedupe.keep in ("latest", "most_complete")
+        reason = "another record has the same key and other content"
+        default = Severity.WARN if chosen else Severity.QUARANTINE
+        return self._rule(f"{self.key_name}.conflict", None, "conflict", reason, default=default, kind="across_rows")
+
+    def _rule(
+        self,
+        rule_id: str,
+        column: str | None,
+        check: str,
+        reason: str,
+        *,
+        default: Severity = Severity.QUARANTINE,
+        kind: str = "row",
+    ) -> Rule:
+        severity = self.severities.get(rule_id, default)
+        return Rule(id=rule_id, column=column, check=check, kind=kind, severity=severity, reason=reason)  # type: ignore[arg-type]
+
+    @property
+    def key_name(self) -> str:
+        """Name of the deduplication key, as it stands in rule ids."""
+        return "+".join(self.dedupe.key) if self.dedupe else ""
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """Columns whose values are shown to nobody in logs, artifacts and reports."""
+        return frozenset(column.name for column in self.columns if column.personal)

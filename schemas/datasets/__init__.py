@@ -1,0 +1,1 @@
+"""The declarations that come with Winnow: one data set, one file, one constant DATASET."""

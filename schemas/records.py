@@ -1,0 +1,207 @@
+"""Records: the small frozen facts that stages hand to each other and that manifests are made of.
+
+Belongs here: fates, severities, counts, names of columns that Winnow adds, and the manifest's shape. Does not belong
+here: anything that reads or writes them (tasks/store, tasks/publish), or says how data should be (policies).
+
+All are `msgspec.Struct`: frozen, refusing unknown fields, read from and written to JSON with their types checked.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from schemas.errors import UsageError, shown
+
+
+class Fate(enum.StrEnum):
+    """What became of a record; each has exactly one."""
+
+    KEPT = "kept"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+    REJECTED = "rejected"
+
+
+class Severity(enum.StrEnum):
+    """What a broken rule does: it is counted, the row is set aside, or the run stops before publishing."""
+
+    WARN = "warn"
+    QUARANTINE = "quarantine"
+    FAIL = "fail"
+
+
+class Role(enum.StrEnum):
+    """What a published file holds; also the folder it lies in."""
+
+    CLEAN = "clean"
+    QUARANTINE = "quarantine"
+    REJECTS = "rejects"
+    REPAIRS = "repairs"
+    DUPLICATES = "duplicates"
+
+
+#: Names of the columns that Winnow adds. All begin with an underscore, which a declared column may not.
+FILE, RECORD, SOURCE, LINE, OFFSET, LENGTH = "_file", "_record", "_source", "_line", "_offset", "_length"
+RAW, FLAGS, INPUT = "_raw", "_flags", "_input"
+RULES, REASONS, DUPLICATE_OF = "_rules", "_reasons", "_duplicate_of"
+
+#: Columns that lead from a row of the clean table back to its raw record. `_offset` and `_length` count bytes of the
+#: decompressed file and are null for columnar formats, which have none.
+LINEAGE = (FILE, RECORD, OFFSET, LENGTH)
+
+
+class RecordId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Identity of a record: the sha256 of its file (or the first characters of it) and its number, from 1.
+
+    Example:
+        >>> RecordId.parse("9f86d081:17")
+        RecordId(file='9f86d081', record=17)
+        >>> str(RecordId("9f86d081", 17))
+        '9f86d081:17'
+    """
+
+    file: str
+    record: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.record}"
+
+    @classmethod
+    def parse(cls, text: str) -> RecordId:
+        """Reads `<sha256>:<number>`; eight characters of the sha256 are enough.
+
+        Raises:
+            UsageError: the text has another form.
+        """
+        file, colon, number = text.strip().partition(":")
+        hexadecimal = len(file) in range(8, 65) and all(c in "0123456789abcdef" for c in file.lower())
+        if not (colon and hexadecimal and number.isascii() and number.isdigit() and int(number) > 0):
+            raise UsageError(
+                f"{shown(text)} is no record id",
+                expected="<first 8 or more characters of the file's sha256>:<record number from 1>",
+                fix="`winnow quarantine DATASET` lists records with their ids.",
+            )
+        return cls(file.lower(), int(number))
+
+
+class Books(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many records met each fate; `records` is counted apart from them, where the raw file was read."""
+
+    records: int = 0
+    kept: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    rejected: int = 0
+    repaired: int = 0
+    """Kept records of which at least one cell has a repair row; not a fate."""
+
+    def __add__(self, other: Books) -> Books:
+        return Books(*(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)))
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every record has exactly one fate."""
+        return self.records == self.kept + self.duplicate + self.quarantined + self.rejected
+
+
+class RawFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One raw file of a dump, as it was read."""
+
+    path: str
+    """Relative to the raw root, with `/`."""
+    size: int
+    """Bytes as stored (compressed, if it is)."""
+    sha256: str
+    format: str
+    """csv, jsonl or parquet."""
+    compression: str
+    """none, gzip or zstd."""
+    text_size: int | None
+    """Bytes after decompression; None for columnar formats."""
+    header_size: int | None
+    """Bytes that belong to no record: byte order mark and header line; None for columnar formats."""
+    records: int
+    redelivery_of: str | None = None
+    """Path of the file of the same partition that had the same bytes and came first."""
+    notes: tuple[str, ...] = ()
+    """What a person should know: extra columns ignored, a stream that broke off, a compression the name hid."""
+
+
+class RuleCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many rows broke a rule, with what it did to them."""
+
+    id: str
+    severity: Severity
+    rows: int
+
+
+class RejectCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many records could not be parsed, by the reason."""
+
+    reason: str
+    records: int
+
+
+class StepCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many cells a step touched; `changed_value` tells repairs from mere formatting."""
+
+    column: str
+    step: str
+    cells: int
+    changed_value: bool
+
+
+class OutputFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One published file."""
+
+    role: Role
+    path: str
+    """Relative to the data set's folder in the store, with `/`."""
+    rows: int
+    size: int
+    sha256: str
+
+
+class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that a manifest says of one partition. Holds nothing that differs between two runs over the same input."""
+
+    partition: str
+    contract: str
+    """Fingerprint of the declaration, and of the code that gives it meaning, under which it was cleaned."""
+    cleaning: str
+    """Identity of this cleaning: a hash of the inputs and the contract; the stem of its files' names."""
+    inputs: tuple[RawFile, ...]
+    books: tuple[Books, ...]
+    """One for each input, in the same order."""
+    files: tuple[OutputFile, ...]
+    rules: tuple[RuleCount, ...]
+    """Rules that at least one row broke."""
+    rejects: tuple[RejectCount, ...]
+    steps: tuple[StepCount, ...]
+
+    @property
+    def total(self) -> Books:
+        """The books of all inputs together."""
+        return sum(self.books, Books())
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An immutable numbered snapshot of a data set."""
+
+    dataset: str
+    version: int
+    parent: int | None
+    reason: str
+    """nightly, run, backfill, replay, erasure or rollback."""
+    run_id: str
+    """Of the run that committed it, so that a commit whose answer was lost is recognised."""
+    created_at: str
+    """UTC, ISO 8601."""
+    contract: str
+    """Fingerprint under which the newest partition of this commit was cleaned."""
+    digest: str
+    """sha256 over the content: data set and partitions, not who committed it or when."""
+    partitions: dict[str, PartitionEntry]
+    format: int = 1

@@ -1,0 +1,130 @@
+"""Casts: the text of a cell to the column's type, under the declared formats only.
+
+Belongs here: one expression for each type. Does not belong here: changing text before it is cast (expressions), or
+saying what a failed cast means (tasks/validate).
+
+A cast yields null where the text is not *exactly* a value of the type. polars is more lenient than that in places;
+each is closed here, because a lenient parse is a value altered in silence:
+
+- a number too large for a float becomes infinity (`1e400`);
+- more decimals than a Decimal column holds are rounded away;
+- `%Y` takes `13-01-05` for the year 13;
+- with several formats, the first that fits wins, even where another one reads another day.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from schemas.columns import ColumnSpec
+
+_ISO_DATE = ("%Y-%m-%d",)
+_ISO_NAIVE = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
+_ISO_OFFSET = ("%+",)
+_ISO_TIME = ("%H:%M:%S%.f", "%H:%M")
+
+#: Directives that make polars parse an offset and return an instant.
+_OFFSET_DIRECTIVES = ("%z", "%:z", "%#z", "%+")
+
+#: `%Y` reads two digits as a year of the first century; no dump means that.
+_FIRST_YEAR = 1000
+
+
+def typed(text: pl.Expr, column: ColumnSpec) -> pl.Expr:
+    """A String expression cast to a column's type; null where it is null or is not exactly a value of that type.
+
+    Args:
+        text: the cell after all steps.
+        column: the column's declaration: its type, formats, zone and words for true and false.
+
+    Example:
+        >>> from schemas.columns import ColumnSpec
+        >>> column = ColumnSpec(name="d", dtype=pl.Date(), nullable=False, formats=("%d/%m/%Y",))
+        >>> pl.select(typed(pl.lit("31/01/2013"), column)).item()
+        datetime.date(2013, 1, 31)
+    """
+    dtype = column.dtype
+    if isinstance(dtype, (pl.String, type(pl.String))):
+        return text
+    if isinstance(dtype, pl.Boolean):
+        return _boolean(text, column)
+    if isinstance(dtype, (pl.Date, pl.Datetime, pl.Time)):
+        return _temporal(text, column)
+    cast = text.cast(dtype, strict=False)
+    if dtype.is_float():
+        return _finite_unless_said(cast, text)
+    if isinstance(dtype, pl.Decimal):
+        return _unrounded(cast, text, dtype)
+    return cast
+
+
+def _boolean(text: pl.Expr, column: ColumnSpec) -> pl.Expr:
+    lower = text.str.to_lowercase()
+    yes = lower.is_in([word.lower() for word in column.true])
+    no = lower.is_in([word.lower() for word in column.false])
+    return pl.when(yes).then(pl.lit(value=True)).when(no).then(pl.lit(value=False))
+
+
+def _finite_unless_said(cast: pl.Expr, text: pl.Expr) -> pl.Expr:
+    # Only the few infinite cells pay for looking at their text.
+    overflow = cast.is_infinite() & ~text.str.to_lowercase().str.contains("inf", literal=True)
+    return pl.when(~overflow).then(cast)
+
+
+def _unrounded(cast: pl.Expr, text: pl.Expr, dtype: pl.Decimal) -> pl.Expr:
+    fits = text.str.contains(rf"^[+-]?\d*(\.\d{{0,{dtype.scale}}}0*)?$")
+    return pl.when(fits).then(cast)
+
+
+def _temporal(text: pl.Expr, column: ColumnSpec) -> pl.Expr:
+    readings = [_reading(text, each, column) for each in formats_of(column)]
+    if len(readings) == 1:
+        return readings[0]
+    # Formats that agree are no trouble; formats that read different days can't both be right.
+    earliest, latest = pl.min_horizontal(readings), pl.max_horizontal(readings)
+    return pl.when(earliest == latest).then(earliest)
+
+
+def formats_of(column: ColumnSpec) -> tuple[str, ...]:
+    """The formats under which a temporal column is read: the declared ones, or ISO 8601 where none is declared."""
+    if column.formats:
+        return column.formats
+    if isinstance(column.dtype, pl.Date):
+        return _ISO_DATE
+    if isinstance(column.dtype, pl.Time):
+        return _ISO_TIME
+    zoned = isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is not None
+    return (*(_ISO_OFFSET if zoned else ()), *(() if zoned and not column.zone else _ISO_NAIVE))
+
+
+def _reading(text: pl.Expr, text_format: str, column: ColumnSpec) -> pl.Expr:
+    dtype = column.dtype
+    if isinstance(dtype, pl.Time):
+        return text.str.to_time(text_format, strict=False)
+    if isinstance(dtype, pl.Date):
+        return _with_plain_year(text.str.to_date(text_format, strict=False), text_format)
+    assert isinstance(dtype, pl.Datetime)  # noqa: S101  # for the type checker: the caller sends no other type
+    return _instant(text, text_format, dtype, column.zone)
+
+
+def _instant(text: pl.Expr, text_format: str, dtype: pl.Datetime, zone: str | None) -> pl.Expr:
+    unit = dtype.time_unit
+    if any(directive in text_format for directive in _OFFSET_DIRECTIVES):
+        parsed = text.str.to_datetime(text_format, strict=False, time_unit=unit, time_zone="UTC")
+        parsed = parsed.dt.convert_time_zone(dtype.time_zone) if dtype.time_zone else parsed.dt.replace_time_zone(None)
+        return _with_plain_year(parsed, text_format)
+    parsed = _with_plain_year(text.str.to_datetime(text_format, strict=False, time_unit=unit), text_format)
+    if dtype.time_zone is None:
+        return parsed
+    # An hour that the clock shows twice, or never, is no instant: null, so that the row is set aside with its reason.
+    local = parsed.dt.replace_time_zone(zone or dtype.time_zone, ambiguous="null", non_existent="null")
+    return local.dt.convert_time_zone(dtype.time_zone)
+
+
+def _with_plain_year(parsed: pl.Expr, text_format: str) -> pl.Expr:
+    if "%Y" not in text_format and "%F" not in text_format and text_format != "%+":
+        return parsed
+    return pl.when(parsed.dt.year() >= _FIRST_YEAR).then(parsed)
