@@ -9,10 +9,10 @@ Every message says what was found, what was expected, where, and what to do abou
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 #: Exit codes of the command line.
 EXIT_DONE, EXIT_STOPPED, EXIT_USAGE, EXIT_ENVIRONMENT = 0, 1, 2, 3
@@ -22,11 +22,13 @@ _SHOWN_CHARACTERS = 80
 
 
 def shown(value: object) -> str:
-    """A value from outside, escaped and cut, fit to stand in a message or a log.
+    r"""A value from outside, escaped and cut, fit to stand in a message or a log.
 
     Example:
-        >>> shown("\\x1b[31m" + "x" * 200)
-        "'\\\\x1b[31mxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'… (205 characters)"
+        >>> shown("\x1b[31mred")
+        "'\\x1b[31mred'"
+        >>> shown("x" * 200)[-20:]
+        "x'… (200 characters)"
     """
     text = value if isinstance(value, str) else str(value)
     if len(text) <= _SHOWN_CHARACTERS:
@@ -106,8 +108,11 @@ class DeclarationError(UsageError):
     """A data set's declaration is wrong; found when it is imported, before any data is read."""
 
 
-class UnknownNameError(DeclarationError):
-    """A declaration names a column, rule, step or setting that does not exist."""
+class UnknownNameError(DeclarationError, AttributeError):
+    """A declaration names a column, rule, step or setting that does not exist.
+
+    It is an AttributeError as well, because a misspelt `steps.lowercse` is one, and `hasattr` has to work.
+    """
 
     @classmethod
     def of(cls, kind: str, name: str, known: Iterable[str], *, where: str | None = None) -> UnknownNameError:
@@ -152,8 +157,20 @@ class BooksError(StoppedError):
     """The books don't balance: a record is missing or was counted twice. Always a defect, never published."""
 
 
-class VerificationError(StoppedError):
-    """A published version is not what its manifest says."""
+class NightFailedError(StoppedError):
+    """At least one data set was not published tonight; the others were.
+
+    Attributes:
+        outcomes: of the data sets that were.
+        exit_code: the gravest of those that were not.
+    """
+
+    def __init__(self, failures: dict[str, tuple[str, int]], outcomes: Sequence[Any]) -> None:
+        self.outcomes = outcomes
+        self.exit_code = max(code for _, code in failures.values())  # type: ignore[misc]  # of this night, not of all
+        whole = len(failures) + len(outcomes)
+        reasons = "; ".join(f"{dataset}: {reason}" for dataset, (reason, _) in failures.items())
+        super().__init__(f"{len(failures)} of {whole} data sets were not published: {reasons}")
 
 
 class DumpChangedError(StoppedError):

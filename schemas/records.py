@@ -98,7 +98,9 @@ class Books(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Kept records of which at least one cell has a repair row; not a fate."""
 
     def __add__(self, other: Books) -> Books:
-        return Books(*(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)))
+        return Books(
+            *(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True))
+        )
 
     @property
     def balanced(self) -> bool:

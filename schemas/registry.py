@@ -51,6 +51,18 @@ def find(folders: Sequence[Path] = ()) -> Mapping[str, Path]:
     return dict(sorted(found.items()))
 
 
+def locate(name: str, folders: Sequence[Path] = ()) -> Path:
+    """The file of one declaration; imports none.
+
+    Raises:
+        DatasetNotFoundError: there is none of that name.
+    """
+    found = find(folders)
+    if name not in found:
+        raise DatasetNotFoundError(f"no data set is called {shown(name)}", fix=nearest(name, found))
+    return found[name]
+
+
 def load(name: str, folders: Sequence[Path] = ()) -> Dataset:
     """Imports one declaration.
 
@@ -58,10 +70,7 @@ def load(name: str, folders: Sequence[Path] = ()) -> Dataset:
         DatasetNotFoundError: there is none of that name.
         DeclarationError: it is wrong; the message has the file and line.
     """
-    found = find(folders)
-    if name not in found:
-        raise DatasetNotFoundError(f"no data set is called {shown(name)}", fix=nearest(name, found))
-    return load_file(found[name])
+    return load_file(locate(name, folders))
 
 
 def load_file(path: Path) -> Dataset:

@@ -42,12 +42,12 @@ def typed(text: pl.Expr, column: ColumnSpec) -> pl.Expr:
 
     Example:
         >>> from schemas.columns import ColumnSpec
-        >>> column = ColumnSpec(name="d", dtype=pl.Date(), nullable=False, formats=("%d/%m/%Y",))
+        >>> column = ColumnSpec(name="d", dtype=pl.Date(), formats=("%d/%m/%Y",))
         >>> pl.select(typed(pl.lit("31/01/2013"), column)).item()
         datetime.date(2013, 1, 31)
     """
     dtype = column.dtype
-    if isinstance(dtype, (pl.String, type(pl.String))):
+    if isinstance(dtype, pl.String):
         return text
     if isinstance(dtype, pl.Boolean):
         return _boolean(text, column)
@@ -62,9 +62,7 @@ def typed(text: pl.Expr, column: ColumnSpec) -> pl.Expr:
 
 
 def _boolean(text: pl.Expr, column: ColumnSpec) -> pl.Expr:
-    lower = text.str.to_lowercase()
-    yes = lower.is_in([word.lower() for word in column.true])
-    no = lower.is_in([word.lower() for word in column.false])
+    yes, no = text.is_in(column.true or ("true",)), text.is_in(column.false or ("false",))
     return pl.when(yes).then(pl.lit(value=True)).when(no).then(pl.lit(value=False))
 
 

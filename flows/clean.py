@@ -1,0 +1,117 @@
+"""Clean: one partition of one data set, from its dump to a published version.
+
+Belongs here: the order of the stages, the lease around them, and the flow that the UI shows. Does not belong here: what
+a stage does (tasks), or which partitions are cleaned (nightly, backfill).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+from prefect import flow, runtime
+
+from flows import logs
+from flows.settings import load_settings
+from schemas import registry
+from tasks.dedupe.task import settle
+from tasks.ingest.task import ingest
+from tasks.job import Job, Outcome
+from tasks.publish.stage import unchanged
+from tasks.publish.task import publish
+from tasks.report.task import report
+from tasks.store.lease import lease
+from tasks.store.staging import staging
+from tasks.validate.task import screen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tasks.job import Screened, Settled, Staged
+
+logger = logging.getLogger(__name__)
+logs.install()
+
+
+class Stages(NamedTuple):
+    """The stages of a cleaning as callables: Prefect tasks, or the functions inside them."""
+
+    ingest: Callable[[Job], Staged]
+    screen: Callable[[Job, Staged], Screened]
+    settle: Callable[[Job, Staged, Screened], Settled]
+    publish: Callable[[Job, Staged, Screened, Settled], Outcome]
+    report: Callable[[Job, Outcome], None]
+
+
+#: Each stage a task run of its own, for one partition that someone looks at.
+OBSERVED = Stages(ingest, screen, settle, publish, report)
+#: All stages inside the caller's task run, for many small partitions.
+PLAIN = Stages(ingest.fn, screen.fn, settle.fn, publish.fn, report.fn)
+
+
+def job_of(dataset: str, partition: str, *, reason: str, dry_run: bool = False) -> Job:
+    """The job of cleaning one partition under the current settings.
+
+    Raises:
+        DatasetNotFoundError: no such data set is declared.
+        SettingsError: a setting is wrong.
+    """
+    settings = load_settings()
+    return Job(
+        dataset=dataset,
+        partition=partition,
+        declaration=str(registry.locate(dataset, settings.folders)),
+        raw_root=str(settings.raw_root),
+        store_root=str(settings.store_root),
+        run_id=runtime.flow_run.id or str(uuid.uuid4()),
+        reason=reason,
+        dry_run=dry_run,
+    )
+
+
+def clean(job: Job, stages: Stages) -> Outcome:
+    """Takes one partition through all stages, holding its lease.
+
+    A run that was killed anywhere is finished by running it again: what it staged is cleared, what it wrote under final
+    names is written again with the same bytes, and what it committed is recognised as unchanged.
+    """
+    with _at_home(job) as job, lease(job.open_store(), job.dataset, job.partition, job.run_id):
+        before = unchanged(job, job.open_store(), job.load())
+        if before is not None:
+            logger.info("%s %s: %s", job.dataset, job.partition, before.note)
+            return before
+        with staging(job.open_store(), job.dataset, job.partition):
+            staged = stages.ingest(job)
+            screened = stages.screen(job, staged)
+            settled = stages.settle(job, staged, screened)
+            outcome = stages.publish(job, staged, screened, settled)
+    if outcome.published:
+        stages.report(job, outcome)
+    return outcome
+
+
+@contextlib.contextmanager
+def _at_home(job: Job) -> Iterator[Job]:
+    """The job, moved to a store of its own for a dry run, so that not one object of the real store changes."""
+    if not job.dry_run:
+        yield job
+        return
+    with tempfile.TemporaryDirectory(prefix="winnow-dry-run-") as folder:
+        yield msgspec.structs.replace(job, store_root=folder)
+
+
+@flow(name="clean-partition", flow_run_name="{dataset} {partition}", validate_parameters=True)
+def clean_partition(dataset: str, partition: str, reason: str = "run", dry_run: bool = False) -> Outcome:  # noqa: FBT001, FBT002  # a flow's parameters are its form in the UI
+    """Cleans one partition of one data set and publishes it as a new version.
+
+    Args:
+        dataset: name of the data set, as `winnow list` shows it.
+        partition: name of the partition, as it stands in the paths of its dump.
+        reason: why, for the version's manifest.
+        dry_run: clean and balance the books, but publish nothing.
+    """
+    return clean(job_of(dataset, partition, reason=reason, dry_run=dry_run), OBSERVED)

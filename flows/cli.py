@@ -1,0 +1,30 @@
+"""The command line: `winnow`.
+
+Belongs here: the application, and which commands it has. Does not belong here: the commands (cli_inspect, cli_run), how
+they print (console), or what they compute (tasks).
+
+Commands that only read never import Prefect, pandera or pandas: they answer within a second.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from flows import cli_inspect, cli_run
+
+app = typer.Typer(
+    name="winnow",
+    help="Cleans machine-learning training data every night and can prove what it did.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (cli_run.COMMANDS, cli_inspect.COMMANDS):
+    for name, command in group.items():
+        app.command(name)(command)
+
+
+def main() -> None:
+    """Runs the command line; exits with 0 done, 1 a gate or rule stopped it, 2 wrong usage, 3 the environment failed."""
+    app()

@@ -1,0 +1,246 @@
+"""Commands that read: what is declared, what was published, and the story of a record.
+
+Belongs here: their arguments and what they print. Does not belong here: anything that changes the store (cli_run).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.console import emit, say, table, told, visible
+from flows.settings import load_settings
+from schemas.errors import EXIT_STOPPED
+from schemas.records import RecordId, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.publish.verify import VerifyReport
+    from tasks.report.explain import Explanation
+    from tasks.store.home import Store
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Name of a data set.")]
+Reference = Annotated[str, typer.Argument(metavar="DATASET[@N]", help="A data set's newest version, or version N.")]
+
+
+def _store() -> Store:
+    from tasks.store.local import open_store
+
+    return open_store(str(load_settings().store_root))
+
+
+def list_datasets(*, as_json: AsJson = False) -> None:
+    """Lists the declared data sets and the newest version of each."""
+    from flows.cards import cards
+    from tasks.store.versions import list_versions
+
+    with told(as_json=as_json):
+        store = _store()
+        found = [
+            {
+                "dataset": card.name,
+                "title": card.title,
+                "rules": len(card.rules),
+                "version": max(list_versions(store, card.name), default=None),
+                "declared_in": card.declaration,
+            }
+            for card in cards(load_settings().folders)
+        ]
+        if as_json:
+            for each in found:
+                emit(each)
+            return
+        rows = [(each["dataset"], each["version"] or "-", each["rules"], each["title"]) for each in found]
+        table("", ["dataset", "version", "rules", "what it is"], rows)
+
+
+def show(dataset: DatasetName, *, as_json: AsJson = False) -> None:
+    """Shows a declaration: source, columns, steps, and every rule with its severity and reason."""
+    from flows.cards import card_of
+
+    with told(as_json=as_json):
+        card = card_of(dataset, load_settings().folders)
+        if as_json:
+            emit(card)
+            return
+        say(f"{card.name}: {card.title}")
+        say(f"source   {card.source}")
+        for label, lines in (("steps", card.steps), ("dedupe", card.dedupe), ("gates", card.gates)):
+            for line in lines:
+                say(f"{label:<8} {line}")
+        say()
+        columns = [(c.name, c.dtype, "yes" if c.nullable else "", c.notes, c.description) for c in card.columns]
+        table("Columns", ["column", "type", "may be missing", "read as", "what it holds"], columns)
+        say()
+        rules = [(rule.id, rule.severity, rule.how, rule.reason) for rule in card.rules]
+        table("Rules", ["rule", "severity", "evaluated", "reason"], rules)
+
+
+def versions(
+    dataset: DatasetName,
+    *,
+    last: Annotated[int, typer.Option(help="How many, the newest first.", min=1)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Lists a data set's published versions, the newest first."""
+    from tasks.store.versions import list_versions, read_manifest
+
+    with told(as_json=as_json):
+        store = _store()
+        numbers = sorted(list_versions(store, dataset), reverse=True)
+        found = [
+            {
+                "version": manifest.version,
+                "created_at": manifest.created_at,
+                "reason": manifest.reason,
+                "partitions": len(manifest.partitions),
+                "rows": sum(entry.total.kept for entry in manifest.partitions.values()),
+                "digest": manifest.digest,
+                "run_id": manifest.run_id,
+            }
+            for manifest in (read_manifest(store, dataset, number) for number in numbers[:last])
+        ]
+        if as_json:
+            for each in found:
+                emit(each)
+            return
+        rows = [[*list(each.values())[:5], str(each["digest"])[:16]] for each in found]
+        table("", ["version", "created (UTC)", "reason", "partitions", "rows", "digest"], rows)
+        if len(numbers) > last:
+            say(f"{len(numbers) - last:,} older versions; --last shows more.")
+
+
+def files(
+    reference: Reference,
+    *,
+    role: Annotated[Role, typer.Option(help="Which files.")] = Role.CLEAN,
+    as_json: AsJson = False,
+) -> None:
+    """Prints the paths of a version's files, which any Parquet reader takes."""
+    from flows.references import manifest_of
+
+    with told(as_json=as_json):
+        store = _store()
+        manifest = manifest_of(store, reference)
+        entries = [manifest.partitions[name] for name in sorted(manifest.partitions)]
+        found = [
+            {
+                "path": store.path(f"{manifest.dataset}/{file.path}"),
+                "partition": entry.partition,
+                "rows": file.rows,
+                "size": file.size,
+                "sha256": file.sha256,
+            }
+            for entry in entries
+            for file in entry.files
+            if file.role is role
+        ]
+        for each in found:
+            emit(each) if as_json else say(str(each["path"]))
+
+
+def verify(
+    reference: Reference,
+    *,
+    raw: Annotated[bool, typer.Option(help="Also that the raw dumps are the ones that were cleaned.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Proves from the files alone that a version is whole and that its books balance; exits with 1 if not."""
+    from flows.references import manifest_of
+    from tasks.publish.verify import verify_version
+
+    with told(as_json=as_json):
+        store = _store()
+        manifest = manifest_of(store, reference)
+        report = verify_version(
+            store, manifest.dataset, manifest.version, raw_root=str(load_settings().raw_root) if raw else None
+        )
+        emit(report) if as_json else _say_verified(report)
+        if not report.ok:
+            raise SystemExit(EXIT_STOPPED)
+
+
+def _say_verified(report: VerifyReport) -> None:
+    if report.findings:
+        rows = [(finding.kind, finding.path, finding.what) for finding in report.findings]
+        table(f"{report.dataset}@{report.version} is NOT what its manifest says", ["finding", "where", "what"], rows)
+    else:
+        say(f"{report.dataset}@{report.version}: every file, count and record is as its manifest says.")
+
+
+def explain(
+    dataset: Reference,
+    record: Annotated[str, typer.Argument(metavar="RECORD_ID", help="sha256 of the file (8 characters do), `:`, number.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Tells one record's story: its raw bytes, every repair, every reason, its fate, its file and line."""
+    from flows.references import manifest_of
+    from tasks.report.explain import explain as explained
+
+    with told(as_json=as_json):
+        store = _store()
+        manifest = manifest_of(store, dataset)
+        found = explained(store, manifest, RecordId.parse(record), str(load_settings().raw_root))
+        emit(found) if as_json else _say_explained(found)
+
+
+def _say_explained(found: Explanation) -> None:
+    say(f"{found.dataset}@{found.version}, partition {found.partition}, record {found.record}")
+    say(f"sha256 of its file: {found.sha256}")
+    say(f"raw ({found.raw_from}):")
+    say(f"  {visible(found.raw)}")
+    for each in found.deliveries:
+        place = f"{visible(each.source)}" + (f", line {each.line}" if each.line is not None else "")
+        span = f", bytes {each.offset} to {(each.offset or 0) + (each.length or 0)}" if each.offset is not None else ""
+        of = f" of {each.duplicate_of}" if each.duplicate_of else ""
+        say(f"{each.fate}{of}: {place}{span}; in {each.file}")
+        for rule, reason in zip(each.rules, each.reasons, strict=True):
+            say(f"  {rule}: {visible(reason)}")
+        for name, value in (each.values or {}).items():
+            say(f"  {name} = {visible('missing' if value is None else value)}")
+    for repair in found.repairs:
+        why = f" ({repair.reason})" if repair.reason else ""
+        before, after = visible(repair.before), visible("missing" if repair.after is None else repair.after)
+        say(f"repair: {repair.column} by {repair.step}{why}: {before} -> {after}")
+
+
+def quarantine(
+    reference: Reference,
+    *,
+    rule: Annotated[str | None, typer.Option(help="Only records that broke this rule.")] = None,
+    partition: Annotated[str | None, typer.Option(help="Only of this partition.")] = None,
+    limit: Annotated[int, typer.Option(help="How many records at most.", min=1)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Lists quarantined and rejected records with every reason and their raw text."""
+    from flows.references import manifest_of
+    from tasks.report.quarantine import set_aside
+
+    with told(as_json=as_json):
+        store = _store()
+        found = set_aside(store, manifest_of(store, reference), rule=rule, partition=partition)
+        for each in found.records[:limit]:
+            if as_json:
+                emit(each)
+                continue
+            say(f"{each.record}  {each.partition}  {visible(each.source)}, line {each.line}")
+            for name, reason in zip(each.rules, each.reasons, strict=True):
+                say(f"    {name}: {visible(reason)}")
+            say(f"    {visible(each.raw)[:200]}")
+        if not as_json:
+            say(f"{min(limit, found.total):,} of {found.total:,} records; --limit shows more, `winnow explain` all of one.")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": list_datasets,
+    "show": show,
+    "versions": versions,
+    "files": files,
+    "verify": verify,
+    "explain": explain,
+    "quarantine": quarantine,
+}

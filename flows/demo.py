@@ -1,0 +1,128 @@
+"""Demo: a month of real flights, cleaned as an airline's nights would be.
+
+Belongs here: the tour, what is run and shown in which order. Does not belong here: the dumps (demo_dumps), or the
+flows, which are the ones that production runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flows.backfill import backfill
+from flows.console import emit, say, table, visible
+from flows.demo_dumps import lay_out
+from flows.nightly import nightly
+from flows.references import manifest_of
+from flows.settings import load_settings
+from schemas.errors import BooksError
+from tasks.report.quarantine import set_aside
+from tasks.store.local import open_store
+from tasks.store.versions import open_version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.job import Outcome
+    from tasks.store.home import Store
+
+#: The data set of which the demo has a history.
+_HISTORY = "flights"
+_EXAMPLES = 10
+
+
+def demo(nights: int, *, as_json: bool) -> None:
+    """Lays out the dumps, cleans all nights but the last as history and the last as tonight's run, and shows the books.
+
+    Args:
+        nights: how many nights of January 2013.
+        as_json: print each outcome as JSON instead of the tour.
+
+    Raises:
+        MissingExtraError: the packages with the data are not installed.
+        BooksError: the books of a night do not balance; nothing of it was published.
+    """
+    settings = load_settings()
+    tell = (lambda _text="": None) if as_json else say
+    layout = lay_out(settings.raw_root, nights=nights)
+    dates = layout.partitions[_HISTORY]
+    tell(f"{len(layout.files)} dumps of {len(layout.partitions)} data sets lie in {settings.raw_root}.")
+    for fault in layout.faults:
+        tell(f"  planted: {fault}")
+    for note in layout.notes:
+        tell(f"  note: {note}")
+    tell(f"Cleaning {len(dates) - 1} nights of {_HISTORY} as history, then {dates[-1]} of every data set as tonight's.")
+    outcomes = [
+        *backfill(_HISTORY, dates[0], dates[-2]),
+        *nightly(sorted(layout.partitions)),
+    ]
+    _check(outcomes)
+    if as_json:
+        for outcome in outcomes:
+            emit(outcome)
+        return
+    store = open_store(settings.store_root)
+    _books(outcomes)
+    _set_aside(store, dates[-1])
+    _readers(store)
+    _where(store)
+
+
+def _check(outcomes: Sequence[Outcome]) -> None:
+    for outcome in outcomes:
+        if not outcome.books.balanced:
+            raise BooksError(f"{outcome.books}", where=f"{outcome.dataset} {outcome.partition}")
+
+
+def _books(outcomes: Sequence[Outcome]) -> None:
+    say()
+    columns = ["data set", "partition", "version", "records", "kept", "duplicate", "quarantined", "rejected", "repaired"]
+    rows = [
+        (o.dataset, o.partition, o.version or "-", b.records, b.kept, b.duplicate, b.quarantined, b.rejected, b.repaired)
+        for o in outcomes
+        for b in (o.books,)
+    ]
+    table("The books, which balance: records = kept + duplicate + quarantined + rejected", columns, rows)
+    for outcome in outcomes:
+        if outcome.note:
+            say(f"  {outcome.dataset} {outcome.partition}: {outcome.note}")
+
+
+def _set_aside(store: Store, partition: str) -> None:
+    found = set_aside(store, manifest_of(store, _HISTORY), partition=partition, limit=_EXAMPLES)
+    say()
+    say(f"Set aside tonight ({_EXAMPLES} of {found.total} records; `winnow quarantine {_HISTORY}` lists all):")
+    for record in found.records:
+        say(f"  {record.record}  {visible(record.raw)[:110]}")
+        for rule, reason in zip(record.rules, record.reasons, strict=True):
+            say(f"      {rule}: {visible(reason)}")
+
+
+def _readers(store: Store) -> None:
+    """Reads the version back with three readers that know nothing of Winnow, by the lines that the README shows."""
+    from schemas.records import Role
+
+    files = list(open_version(store, _HISTORY).files(Role.CLEAN))
+    say()
+    say(f"Plain Parquet, read by anything (files = the lines that `winnow files {_HISTORY}` prints):")
+    for line, rows in _read(files):
+        say(f"  {line:<42} {rows:,} rows")
+
+
+def _read(files: list[str]) -> list[tuple[str, int]]:
+    import duckdb
+    import pandas as pd
+    import polars as pl
+
+    return [
+        ("polars.read_parquet(files)", pl.read_parquet(files).height),
+        ("duckdb.read_parquet(files)", len(duckdb.read_parquet(files))),
+        ("pandas.read_parquet(files)", len(pd.read_parquet(files))),
+    ]
+
+
+def _where(store: Store) -> None:
+    say()
+    say(f"The store:   {store.path('')}")
+    say("The runs:    make serve, then open http://127.0.0.1:4200/runs (artifacts: removed-by-rule, summary)")
+    say(f"The proof:   winnow verify {_HISTORY}")
+    say(f"One record:  winnow explain {_HISTORY} RECORD_ID")

@@ -1,0 +1,52 @@
+"""Nightly: the newest partition of every data set.
+
+Belongs here: which partitions tonight's run cleans, and what one data set's failure means for the others (nothing).
+Does not belong here: cleaning one (clean), ranges of partitions (backfill), or the schedule (deployments).
+"""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.clean import clean_partition
+from flows.settings import load_settings
+from schemas import registry
+from schemas.errors import NightFailedError, WinnowError, shown
+from tasks.ingest.listing import list_partitions
+from tasks.job import Outcome
+
+
+def newest(dataset: str) -> str:
+    """The newest partition of a data set: the last in the order of names, so name partitions by ISO date.
+
+    Raises:
+        DumpMissingError: there is none.
+    """
+    settings = load_settings()
+    declared = registry.load(dataset, settings.folders)
+    return list_partitions(str(settings.raw_root), declared.source.pattern)[-1]
+
+
+@flow(name="nightly", flow_run_name="nightly")
+def nightly(datasets: list[str] | None = None, dry_run: bool = False) -> list[Outcome]:  # noqa: FBT001, FBT002  # a flow's parameters are its form in the UI
+    """Cleans the newest partition of each data set; one that fails keeps none of the others from being published.
+
+    Args:
+        datasets: names of data sets; empty means all that are declared.
+        dry_run: clean and balance the books, but publish nothing.
+
+    Raises:
+        NightFailedError: at least one was not published.
+    """
+    outcomes: list[Outcome] = []
+    failures: dict[str, tuple[str, int]] = {}
+    for dataset in datasets or list(registry.find(load_settings().folders)):
+        try:
+            outcomes.append(clean_partition(dataset, newest(dataset), reason="nightly", dry_run=dry_run))
+        except WinnowError as error:
+            failures[dataset] = (f"{error.name}: {error}", error.exit_code)
+        except Exception as error:  # noqa: BLE001  # a defect met in one data set must not cost the others their night
+            failures[dataset] = (f"{type(error).__name__}: {shown(error)}", WinnowError.exit_code)
+    if failures:
+        raise NightFailedError(failures, outcomes)
+    return outcomes

@@ -1,0 +1,119 @@
+"""Ledger: the rows of the files that say what became of every record that was not kept.
+
+Belongs here: the columns of quarantine, duplicates, rejects and repairs, in the order in which they are written. Does
+not belong here: deciding a fate (fates), or writing the files (stage).
+
+Every row has its lineage and its raw bytes: `_file` (sha256), `_source` (path), `_record`, `_line`, `_offset`,
+`_length`, `_raw`, then `_rules` and `_reasons` (lists in the same order), then the raw cells as text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from schemas.records import DUPLICATE_OF, FILE, INPUT, LENGTH, LINE, OFFSET, RAW, REASONS, RECORD, RULES, SOURCE
+from tasks.dedupe.exact import PLACE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from schemas.records import RawFile
+    from tasks.dedupe.fates import Fates
+
+#: The other record of a conflict, as `winnow explain` takes it; null where there is none.
+CONFLICTS_WITH = "_conflicts_with"
+#: Rule of a record whose whole file came a second time.
+REDELIVERED = "file.redelivered"
+
+#: Where a record came from; the first columns of every file of the ledger.
+PLACE_OF_RECORD = (FILE, SOURCE, RECORD, LINE, OFFSET, LENGTH, RAW)
+
+
+def named(rows: pl.LazyFrame, inputs: Sequence[RawFile]) -> pl.LazyFrame:
+    """Rows with `_file` and `_source` for their `_input`."""
+    number = pl.col(INPUT)
+    numbers = list(range(len(inputs)))
+    return rows.with_columns(
+        number.replace_strict(numbers, [raw.sha256 for raw in inputs], return_dtype=pl.String).alias(FILE),
+        number.replace_strict(numbers, [raw.path for raw in inputs], return_dtype=pl.String).alias(SOURCE),
+    )
+
+
+def record_id(number: str, record: str, inputs: Sequence[RawFile]) -> pl.Expr:
+    """The id of the record at a place, null where the place is."""
+    file = pl.col(number).replace_strict(
+        list(range(len(inputs))), [raw.sha256 for raw in inputs], default=None, return_dtype=pl.String
+    )
+    return pl.format("{}:{}", file, pl.col(record))
+
+
+def quarantine_rows(decoded: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:
+    """Quarantined rows in the columns of their file.
+
+    Args:
+        decoded: rows with lineage, raw cells, `_rules`, `_reasons` and `_conflicts_with`.
+        columns: the data set's columns.
+    """
+    return decoded.select(*PLACE_OF_RECORD, RULES, REASONS, CONFLICTS_WITH, *columns)
+
+
+def duplicate_rows(
+    records: pl.LazyFrame, fates: Fates, inputs: Sequence[RawFile], key: str, columns: Sequence[str], *, conflicts: bool
+) -> pl.LazyFrame:
+    """Records that did not survive, each with the record it is a duplicate of.
+
+    Args:
+        records: staged records with `_file` and `_source`.
+        fates: who did not survive, and who did instead.
+        inputs: the raw files, by the number in `_input`.
+        key: name of the key, for the rule ids.
+        columns: the data set's columns.
+        conflicts: whether a row that differs from its survivor is named as a conflict too.
+    """
+    rules, reasons = [pl.lit(f"{key}.duplicate")], [pl.lit("another record has the same key and survives")]
+    if conflicts:
+        rules.append(pl.when("differs").then(pl.lit(f"{key}.conflict")))
+        reasons.append(pl.when("differs").then(pl.lit("the surviving record has other content")))
+    return records.join(fates.duplicates.lazy(), on=PLACE, how="inner", maintain_order="left").select(
+        *PLACE_OF_RECORD,
+        pl.concat_list(rules).list.drop_nulls().alias(RULES),
+        pl.concat_list(reasons).list.drop_nulls().alias(REASONS),
+        record_id("_of_input", "_of_record", inputs).alias(DUPLICATE_OF),
+        *columns,
+    )
+
+
+def redelivered_rows(first: pl.LazyFrame, path: str, first_path: str, columns: Sequence[str]) -> pl.LazyFrame:
+    """The records of a file that came twice, parsed and rejected ones alike, as duplicates of the first delivery's.
+
+    Args:
+        first: the first delivery's records or rejects, with `_file`; raw cells where they have any.
+        path: of the second delivery.
+        first_path: of the first.
+        columns: the data set's columns.
+    """
+    have = first.collect_schema().names()
+    return first.select(
+        FILE,
+        pl.lit(path).alias(SOURCE),
+        *PLACE_OF_RECORD[2:],
+        pl.concat_list(pl.lit(REDELIVERED)).alias(RULES),
+        pl.concat_list(pl.lit(f"the file has the same bytes as {first_path}")).alias(REASONS),
+        pl.format("{}:{}", pl.col(FILE), pl.col(RECORD)).alias(DUPLICATE_OF),
+        *(pl.col(name) if name in have else pl.lit(None, pl.String).alias(name) for name in columns),
+    )
+
+
+def no_rejects() -> pl.LazyFrame:
+    """Staged rejects of a partition that has none."""
+    integers = {INPUT: pl.UInt32, RECORD: pl.UInt64, LINE: pl.UInt64, OFFSET: pl.UInt64, LENGTH: pl.UInt32}
+    return pl.LazyFrame(
+        schema={**integers, RAW: pl.Binary, RULES: pl.List(pl.String), REASONS: pl.List(pl.String)}
+    )
+
+
+def reject_rows(rejects: pl.LazyFrame) -> pl.LazyFrame:
+    """Rejected records in the columns of their file."""
+    return rejects.select(*PLACE_OF_RECORD, RULES, REASONS)

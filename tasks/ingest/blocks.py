@@ -1,0 +1,76 @@
+"""Blocks: the shape of what ingest hands on, parsed records beside rejected ones.
+
+Belongs here: the two frames' columns, the flags of a record, and how a column of raw bytes is made. Does not belong
+here: deciding which record is parsed and which is rejected.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from schemas.records import FLAGS, LENGTH, LINE, OFFSET, RAW, REASONS, RECORD, RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+#: Where a record stands, and what it was.
+PLACE_SCHEMA: dict[str, pl.DataType] = {
+    RECORD: pl.UInt64(),
+    LINE: pl.UInt64(),
+    OFFSET: pl.UInt64(),
+    LENGTH: pl.UInt32(),
+    RAW: pl.Binary(),
+}
+REJECT_SCHEMA: dict[str, pl.DataType] = {**PLACE_SCHEMA, RULES: pl.List(pl.String()), REASONS: pl.List(pl.String())}
+
+
+class RecordFlag(enum.IntFlag):
+    """What ingest found odd about a record that it could parse all the same; the bits of `_flags`."""
+
+    DUPLICATE_KEY = 1
+    """A key stands in the record more than once; the last one counts."""
+    EXTRA_KEY = 2
+    """The record has a key that is not declared."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stretch of a raw file; the blocks of a file, one after another, are all of its records.
+
+    Attributes:
+        records: the parsed ones. `_record` UInt64 (number in the file from 1, counting parsed and rejected),
+            `_line` UInt64 (physical line on which it starts, from 1), `_offset` UInt64 and `_length` UInt32 (bytes of
+            the decompressed file, the record's line end included), `_raw` Binary (those bytes), `_flags` UInt8 (see
+            `RecordFlag`), then a String column for each declared one. `_line`, `_offset`, `_length` and `_raw` are
+            null for Parquet, which has none. A cell is null for a null or absent JSON key and a Parquet null only.
+        rejects: the others. `_record`, `_line`, `_offset`, `_length`, `_raw` as above, `_rules` List[String] (slugs of
+            `RejectRule`) and `_reasons` List[String] (the same in words, values from data escaped).
+    """
+
+    records: pl.DataFrame
+    rejects: pl.DataFrame
+
+
+def record_schema(columns: Sequence[str]) -> dict[str, pl.DataType]:
+    """Columns and dtypes of `Block.records` for these declared columns."""
+    return {**PLACE_SCHEMA, FLAGS: pl.UInt8(), **dict.fromkeys(columns, pl.String())}
+
+
+def raw_column(data: bytes, bounds: NDArray[np.int64]) -> pl.Series:
+    """Slices of `data` between neighbouring bounds as a Binary column that shares its memory.
+
+    Example:
+        >>> raw_column(b"a,b\\nc,d\\n", np.array([0, 4, 8])).to_list()
+        [b'a,b\\n', b'c,d\\n']
+    """
+    offsets = pa.py_buffer(np.ascontiguousarray(bounds, dtype=np.int64))
+    array = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(bounds) - 1, [None, offsets, pa.py_buffer(data)])
+    return pl.Series(RAW, array, dtype=pl.Binary)

@@ -1,0 +1,280 @@
+"""Splitter: where the records in a stretch of text begin and end.
+
+Belongs here: RFC 4180 as arithmetic on arrays of positions; one pass over bytes, none over records in Python. Does not
+belong here: reading the text (regions), or what stands in a record (delimited, jsonl).
+
+A record is a line, unless a quoted field holds line ends. An unquoted field holds no quote; a quoted one begins at a
+record's start or behind a delimiter, doubles every quote in it, and is followed by a delimiter or a line end. So,
+counting quotes from the record's start, the odd ones open and the even ones close, and each can be judged by its
+neighbouring bytes alone. Whether a line is the start of a record is known only when the records before it are, so all
+lines are judged as if they were, and a walk over the few that span lines then chooses.
+
+A record that breaks the grammar costs its first physical line only: reading starts again at the next one. That stays
+linear, because every line is judged once, from its own start, by looking up the next misplaced quote and the next line
+end outside quotes in sorted arrays. The one thing that can make a stretch be looked at again is a quote still open at
+its end; `regions` then at least doubles the stretch, and gives up at `max_record_bytes`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tasks.ingest.rejects import RejectRule
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_LF, _CR = 10, 13
+#: Stands for a position behind every other.
+_NOWHERE = np.int64(2**62)
+#: Lines looked at in one go, so that a stretch of empty lines does not take eighty times its own size in arrays.
+_MOST_LINES = 1 << 20
+_UNDECIDED = 255
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A stretch of text, cut into records.
+
+    Attributes:
+        bounds: where each record begins, and at last where the last one ends.
+        lines: for each record the number of line ends before it.
+        delimiters: for each record the number of delimiters outside quotes.
+        verdicts: for each record 0, or the code of the `RejectRule` that it breaks.
+        line_ends: line ends up to the last bound.
+        within_line: whether the last bound lies within a line that is longer than a record may be.
+    """
+
+    bounds: NDArray[np.int64]
+    lines: NDArray[np.int64]
+    delimiters: NDArray[np.int64]
+    verdicts: NDArray[np.uint8]
+    line_ends: int
+    within_line: bool
+
+    @property
+    def end(self) -> int:
+        """Where the last record ends; the text behind it needs more text to be cut."""
+        return int(self.bounds[-1])
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Lines of a stretch; one that is too long is several of them."""
+
+    ends: NDArray[np.int64]
+    whole: NDArray[np.bool_]
+    too_long: NDArray[np.bool_]
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        return np.concatenate([np.zeros(1, np.int64), self.ends[:-1]])
+
+
+@dataclass(frozen=True)
+class _Records:
+    """The lines of a stretch at which a record starts, with their verdicts, and the first line that is left over."""
+
+    first_lines: NDArray[np.int64]
+    verdicts: NDArray[np.uint8]
+    stop: int
+
+
+@dataclass(frozen=True)
+class Splitter:
+    """Cuts text into records.
+
+    Attributes:
+        delimiter: the byte between fields; None when only lines matter.
+        quote: the byte around fields; None when quotes mean nothing.
+        max_record_bytes: the longest record, its line end included. A longer line is cut into rejected records of
+            that size; a quote that closes later than that never closes.
+    """
+
+    delimiter: int | None
+    quote: int | None
+    max_record_bytes: int
+
+    def split(self, data: bytes, *, final: bool, within_line: bool = False, most_lines: int = _MOST_LINES) -> Cut:
+        """Cuts as many records off the front of `data` as can be told without the text behind it.
+
+        Args:
+            data: text that begins where a record begins, or within a line that is too long.
+            final: whether no text comes behind it.
+            within_line: whether it begins within a line that is too long.
+            most_lines: lines to look at.
+        """
+        text = np.frombuffer(data, np.uint8)
+        lines, complete = self._lines(text, within_line, most_lines, final=final)
+        if not len(lines.ends):
+            return Cut(np.zeros(1, np.int64), *(np.zeros(0, t) for t in (np.int64, np.int64, np.uint8)), 0, within_line)
+        inside = self._inside_quotes(data, int(lines.ends[-1]))
+        records = self._records(text, lines, inside, final=final and complete)
+        if records.stop == 0 and not complete:
+            return self.split(data, final=final, within_line=within_line, most_lines=2 * most_lines)
+        return self._cut(text, lines, records, inside)
+
+    def _lines(
+        self, text: NDArray[np.uint8], within_line: bool, most_lines: int, *, final: bool
+    ) -> tuple[_Lines, bool]:
+        ends = np.flatnonzero(text == _LF) + 1
+        complete = len(ends) <= most_lines
+        if not complete:
+            ends = ends[:most_lines]
+        elif final and len(text) and (not len(ends) or ends[-1] != len(text)):
+            ends = np.append(ends, len(text))
+        lengths = np.diff(ends, prepend=0)
+        rest = len(text) - int(ends[-1] if len(ends) else 0) if complete else 0
+        if not within_line and rest <= self.max_record_bytes and not (lengths > self.max_record_bytes).any():
+            return _Lines(ends, np.ones(len(ends), np.bool_), np.zeros(len(ends), np.bool_)), complete
+        return self._with_pieces(ends, np.append(lengths, rest), within_line), complete
+
+    def _with_pieces(self, ends: NDArray[np.int64], lengths: NDArray[np.int64], within_line: bool) -> _Lines:
+        """The same with too long lines cut; `lengths` has one more entry, the text behind the last line end."""
+        too_long = lengths > self.max_record_bytes
+        too_long[0] |= within_line
+        stops = np.cumsum(lengths)
+        pieces = [
+            np.arange(stops[line] - lengths[line] + self.max_record_bytes, stops[line], self.max_record_bytes)
+            for line in np.flatnonzero(lengths > self.max_record_bytes)
+        ]
+        every = np.union1d(ends, np.concatenate([np.zeros(0, np.int64), *pieces]))
+        whole = np.isin(every, ends)
+        line_of = np.searchsorted(ends, every)
+        return _Lines(every, whole, too_long[line_of])
+
+    def _inside_quotes(self, data: bytes, end: int) -> NDArray[np.uint8] | None:
+        """For each byte whether an odd number of quotes stands up to and with it; None when there is no quote."""
+        if self.quote is None or data.find(self.quote, 0, end) < 0:
+            return None
+        is_quote = np.frombuffer(data, np.uint8, end) == self.quote
+        inside: NDArray[np.uint8] = np.bitwise_xor.accumulate(is_quote.view(np.uint8))
+        return inside
+
+    def _records(
+        self, text: NDArray[np.uint8], lines: _Lines, inside: NDArray[np.uint8] | None, *, final: bool
+    ) -> _Records:
+        count = len(lines.ends)
+        too_long = np.where(lines.too_long, np.uint8(RejectRule.RECORD_TOO_LONG.code), np.uint8(0))
+        if inside is None:
+            return _Records(np.arange(count), too_long, count)
+        after = inside[lines.ends - 1]
+        before = np.concatenate([np.zeros(1, np.uint8), after[:-1]])
+        last = _last_lines(before, after, lines.whole)
+        flaws = self._first_flaws(text, lines, before, inside)
+        verdicts = self._judge(lines, last, flaws, final=final)
+        verdicts = np.where(lines.too_long, too_long, verdicts)
+        return _choose(last, verdicts)
+
+    def _first_flaws(
+        self, text: NDArray[np.uint8], lines: _Lines, before: NDArray[np.uint8], inside: NDArray[np.uint8]
+    ) -> NDArray[np.int64]:
+        """For each line, were it a record's start, the position of the first misplaced quote at or behind it."""
+        quotes = np.flatnonzero(text[: len(inside)] == self.quote)
+        may_open, may_close = self._neighbours(text, quotes)
+        flaws = np.full(len(lines.ends), _NOWHERE)
+        for parity in (0, 1):
+            opens = np.arange(len(quotes)) % 2 == parity
+            misplaced = quotes[np.where(opens, ~may_open, ~may_close)]
+            mine = np.flatnonzero(before == parity)
+            if len(misplaced):
+                flaws[mine] = np.append(misplaced, _NOWHERE)[np.searchsorted(misplaced, lines.starts[mine])]
+        return flaws
+
+    def _neighbours(
+        self, text: NDArray[np.uint8], quotes: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """For each quote whether the byte before it lets it open, and the one behind it lets it close, a field.
+
+        A second quote may stand on either side: a doubled one closes the field and at once opens it again.
+        """
+        border = np.zeros(256, np.bool_)
+        border[[self.delimiter, self.quote, _LF]] = True
+        may_open = border[text[quotes - 1]] | (quotes == 0)
+        following = text[np.minimum(quotes + 1, len(text) - 1)]
+        second = text[np.minimum(quotes + 2, len(text) - 1)]
+        ended = quotes + 1 == len(text)
+        line_end = (following == _CR) & (second == _LF)
+        return may_open, border[following] | line_end | ended
+
+    def _judge(
+        self, lines: _Lines, last: NDArray[np.int64], flaws: NDArray[np.int64], *, final: bool
+    ) -> NDArray[np.uint8]:
+        starts = lines.starts
+        stops = np.append(lines.ends, _NOWHERE)[last]
+        limits = starts + self.max_record_bytes
+        stray = flaws < np.minimum(stops, limits)
+        unclosed = ~stray & (stops > limits)
+        undecided = unclosed & (stops == _NOWHERE) & (limits > lines.ends[-1]) & (not final)
+        codes = (_UNDECIDED, RejectRule.STRAY_QUOTE.code, RejectRule.UNCLOSED_QUOTE.code)
+        return np.select([undecided, stray, unclosed], [np.uint8(code) for code in codes], np.uint8(0))
+
+    def _cut(
+        self, text: NDArray[np.uint8], lines: _Lines, records: _Records, inside: NDArray[np.uint8] | None
+    ) -> Cut:
+        if records.stop == 0:
+            return Cut(np.zeros(1, np.int64), *(np.zeros(0, t) for t in (np.int64, np.int64, np.uint8)), 0, within_line=False)
+        starts = lines.starts[records.first_lines]
+        bounds = np.append(starts, lines.ends[records.stop - 1])
+        line_ends = np.cumsum(np.append(0, lines.whole))
+        return Cut(
+            bounds=bounds,
+            lines=line_ends[records.first_lines],
+            delimiters=self._delimiters(text, bounds, inside),
+            verdicts=records.verdicts[records.first_lines],
+            line_ends=int(line_ends[records.stop]),
+            within_line=not lines.whole[records.stop - 1],
+        )
+
+    def _delimiters(
+        self, text: NDArray[np.uint8], bounds: NDArray[np.int64], inside: NDArray[np.uint8] | None
+    ) -> NDArray[np.int64]:
+        starts, end = bounds[:-1], bounds[-1]
+        if self.delimiter is None:
+            return np.zeros(len(starts), np.int64)
+        found = (text[:end] == self.delimiter).view(np.uint8)
+        if inside is None:
+            return np.add.reduceat(found, starts, dtype=np.int64)
+        inside = inside[:end]
+        outside = np.add.reduceat(found & (inside ^ 1), starts, dtype=np.int64)
+        # Behind a rejected line with an odd number of quotes the parities have changed places.
+        swapped = np.concatenate([np.zeros(1, np.uint8), inside[starts[1:] - 1]]) == 1
+        return np.where(swapped, np.add.reduceat(found & inside, starts, dtype=np.int64), outside) if swapped.any() else outside
+
+
+def _last_lines(
+    before: NDArray[np.uint8], after: NDArray[np.uint8], whole: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """For each line, were it a record's start, the line that ends the record, or the number of lines if none does."""
+    count = len(before)
+    last = np.arange(count)
+    for parity in (0, 1):
+        opening = np.flatnonzero((before == parity) & (after != parity))
+        closing = np.flatnonzero((after == parity) & whole)
+        last[opening] = np.append(closing, count)[np.searchsorted(closing, opening)]
+    return last
+
+
+def _choose(last: NDArray[np.int64], verdicts: NDArray[np.uint8]) -> _Records:
+    """Walks from record to record; Python sees only the lines that, as starts, would span others or stay undecided."""
+    count = len(last)
+    spans = np.flatnonzero(((verdicts == 0) & (last > np.arange(count))) | (verdicts == _UNDECIDED))
+    stop, following = count, 0
+    edges = np.zeros(count + 1, np.int64)
+    firsts, ends = [], []
+    for line, end, verdict in zip(spans.tolist(), last[spans].tolist(), verdicts[spans].tolist(), strict=True):
+        if line < following:
+            continue
+        if verdict == _UNDECIDED:
+            stop = line
+            break
+        following = end + 1
+        firsts.append(line + 1)
+        ends.append(following)
+    edges[firsts] += 1
+    edges[ends] -= 1
+    inner = np.cumsum(edges)[:stop] > 0
+    return _Records(np.flatnonzero(~inner), verdicts, stop)

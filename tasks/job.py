@@ -1,0 +1,114 @@
+"""Job: one cleaning of one partition, and the small facts that its stages hand on.
+
+Belongs here: the frozen records that travel between stages (and between Prefect tasks): names of objects in the store
+and counts, never frames. Does not belong here: records that a manifest keeps (schemas/records).
+
+Names of staged objects depend on the partition alone: one run at a time cleans a partition (its lease sees to that),
+and a run that starts again begins by clearing what a killed one left.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from schemas.records import Books, OutputFile, RawFile, RejectCount, RuleCount, StepCount
+from schemas.registry import load_file
+from tasks.store.local import open_store
+
+if TYPE_CHECKING:
+    from schemas.dataset import Dataset
+    from tasks.store.home import Store
+
+#: Column of the candidates that the conflict rule looks at: whether another record has the same key and other content.
+CONFLICT = "_conflict"
+
+
+class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to clean, from where, to where, and why."""
+
+    dataset: str
+    partition: str
+    declaration: str
+    """Path of the declaring file."""
+    raw_root: str
+    store_root: str
+    run_id: str
+    reason: str = "run"
+    dry_run: bool = False
+
+    def load(self) -> Dataset:
+        """The declared data set."""
+        return load_file(Path(self.declaration))
+
+    def open_store(self) -> Store:
+        """The store."""
+        return open_store(self.store_root)
+
+    @property
+    def artifact_stem(self) -> str:
+        """The data set's name as Prefect's artifact keys have it: with dashes."""
+        return self.dataset.replace("_", "-")
+
+
+class StagedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One raw file, read to its end."""
+
+    raw: RawFile
+    blocks: tuple[str, ...]
+    """Keys of its parsed records; none when it is a redelivery, whose records are the first delivery's."""
+    rejects: tuple[str, ...]
+    """Keys of its rejected records."""
+
+
+class Staged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A partition's raw files as records in the store."""
+
+    files: tuple[StagedFile, ...]
+    rejects: tuple[RejectCount, ...]
+
+    @property
+    def inputs(self) -> tuple[RawFile, ...]:
+        """The raw files in the order in which their records stand."""
+        return tuple(file.raw for file in self.files)
+
+
+class Screened(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the one pass over all records wrote, beside the sums it took."""
+
+    candidates: str
+    """Key of the rows that break no quarantining rule about one row: lineage and typed columns."""
+    flagged: str
+    """Key of the rows that break any rule, warnings too: lineage, raw cells and mask words."""
+    touched: str | None
+    """Key of the rows with a repaired cell, with the texts before and after; None when nothing declared repairs."""
+    steps: tuple[StepCount, ...]
+
+
+class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The finished files, not yet published."""
+
+    cleaning: str
+    contract: str
+    files: tuple[OutputFile, ...]
+    rules: tuple[RuleCount, ...]
+    """Every rule about rows, those that no row broke too."""
+    broken_tables: tuple[str, ...]
+    """Ids of the rules about the whole table that the clean table breaks."""
+
+
+class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a run did, as `winnow run --json` prints it."""
+
+    dataset: str
+    partition: str
+    version: int | None
+    digest: str | None
+    published: bool
+    """False when nothing changed since the version, or for a dry run."""
+    note: str
+    books: Books
+    rules: tuple[RuleCount, ...]
+    rejects: tuple[RejectCount, ...]

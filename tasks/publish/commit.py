@@ -1,0 +1,105 @@
+"""Commit: the one moment at which a version comes to be.
+
+Belongs here: from a change of partitions to the next manifest, whoever else commits meanwhile. Does not belong here:
+what is in the change, or whether it may be published (stage).
+
+The manifest of version n + 1 is created only if it is absent: of several runs that try, one succeeds, and the others
+apply their change to what that one published. Nobody waits for a lock, and nothing that was published is touched.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from schemas.errors import StoreError
+from schemas.records import Manifest, PartitionEntry
+from tasks.publish.digest import version_digest
+from tasks.store.paths import version_key
+from tasks.store.versions import head, read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.store.home import Store
+
+#: Each lost race is another run's version, so that this many in a row mean that something else is wrong.
+_ATTEMPTS = 200
+#: Seconds to wait after a lost race, for each race lost so far, and at most.
+_PAUSE, _LONGEST_PAUSE = 0.002, 0.1
+
+Change = dict[str, PartitionEntry]
+
+
+class Committed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a commit led to."""
+
+    manifest: Manifest
+    """The version that holds the change."""
+    published: bool
+    """False when the newest version held it already and another run had published that."""
+
+
+def commit(
+    store: Store,
+    dataset: str,
+    *,
+    change: Callable[[Change], Change],
+    reason: str,
+    run_id: str,
+    contract: str,
+    now: dt.datetime,
+) -> Committed:
+    """Publishes a change as the next version, unless the newest one has the same content already.
+
+    Args:
+        store: where the data set lies.
+        dataset: name of the data set.
+        change: partitions -> changed partitions; called anew after each lost race, with a dict of its own.
+        reason: nightly, run, backfill, replay, erasure or rollback.
+        run_id: of this run.
+        contract: fingerprint under which the newest partition of the change was cleaned.
+        now: with a time zone; becomes the manifest's `created_at`.
+
+    Raises:
+        StoreError: the store can't be read or written, or the newest manifest is broken.
+    """
+    created_at = now.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    for attempt in range(_ATTEMPTS):
+        newest = head(store, dataset)
+        partitions = dict(sorted(change(dict(newest.partitions) if newest else {}).items()))
+        digest = version_digest(dataset, partitions)
+        if newest and newest.digest == digest:
+            # Its own run finds it here when it is tried again after the answer to its commit was lost.
+            return Committed(newest, published=newest.run_id == run_id)
+        candidate = Manifest(
+            dataset=dataset,
+            version=newest.version + 1 if newest else 1,
+            parent=newest.version if newest else None,
+            reason=reason,
+            run_id=run_id,
+            created_at=created_at,
+            contract=contract,
+            digest=digest,
+            partitions=partitions,
+        )
+        if _published(store, candidate):
+            return Committed(candidate, published=True)
+        time.sleep(min(_PAUSE * attempt, _LONGEST_PAUSE))
+    raise StoreError(
+        f"lost {_ATTEMPTS} races in a row for the next version",
+        where=dataset,
+        fix="See who commits so often with `winnow versions`, then run again: all but the commit is done.",
+    )
+
+
+def _published(store: Store, candidate: Manifest) -> bool:
+    """Whether the candidate is now a version, also when the answer that said so was lost on its way."""
+    data = msgspec.json.format(msgspec.json.encode(candidate, order="deterministic"), indent=1)
+    if store.create(version_key(candidate.dataset, candidate.version), data):
+        return True
+    winner = read_manifest(store, candidate.dataset, candidate.version)
+    return (winner.run_id, winner.digest) == (candidate.run_id, candidate.digest)

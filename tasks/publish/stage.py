@@ -1,0 +1,98 @@
+"""Publishing as a stage: read back, balance, ask the gates, commit.
+
+Belongs here: the order of these, and the outcome that a run reports. Does not belong here: how any of them is done
+(balance, gates, commit).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from schemas.records import PartitionEntry, RuleCount
+from tasks.audit import gates
+from tasks.ingest.stage import same_files
+from tasks.job import Job, Outcome, Screened, Settled, Staged
+from tasks.publish.balance import check_balance, read_back
+from tasks.publish.commit import commit
+from tasks.publish.contract import contract_fingerprint
+from tasks.store.versions import head
+
+if TYPE_CHECKING:
+    from schemas.dataset import Dataset
+    from schemas.records import Manifest
+    from tasks.store.home import Store
+
+
+def unchanged(job: Job, store: Store, dataset: Dataset) -> Outcome | None:
+    """The outcome when the newest version holds the partition already: same raw files, same contract; else None.
+
+    Raises:
+        DumpMissingError, DumpUnreadableError: there is no raw file, or one can't be read.
+        StoreError: the store can't be read.
+    """
+    newest = head(store, job.dataset)
+    entry = newest.partitions.get(job.partition) if newest else None
+    if newest is None or entry is None or entry.contract != contract_fingerprint(job.declaration):
+        return None
+    if not same_files(job, dataset, entry.inputs):
+        return None
+    return _outcome(dataset, newest, entry, "unchanged since then: nothing new was published")
+
+
+def publish(
+    job: Job, store: Store, dataset: Dataset, staged: Staged, screened: Screened, settled: Settled
+) -> Outcome:
+    """Publishes a settled partition as part of a new version, if its books balance and its gates open.
+
+    Raises:
+        BooksError: what was written does not add up to what was read.
+        GateError: a gate stopped it.
+        StoreError: the store can't be written.
+    """
+    entry = PartitionEntry(
+        partition=job.partition,
+        contract=settled.contract,
+        cleaning=settled.cleaning,
+        inputs=staged.inputs,
+        books=check_balance(read_back(store, job.dataset, settled.files, staged.inputs)),
+        files=settled.files,
+        rules=tuple(rule for rule in settled.rules if rule.rows),
+        rejects=staged.rejects,
+        steps=screened.steps,
+    )
+    verdicts = [(rule, rule.id not in settled.broken_tables) for rule in dataset.rules if rule.kind == "table"]
+    gates.stop(
+        job.dataset, job.partition, gates.findings(dataset.gates, entry.total, settled.rules, verdicts)
+    )
+    if job.dry_run:
+        return _outcome(dataset, None, entry, "dry run: nothing was published")
+    committed = commit(
+        store,
+        job.dataset,
+        change=lambda partitions: {**partitions, job.partition: entry},
+        reason=job.reason,
+        run_id=job.run_id,
+        contract=settled.contract,
+        now=dt.datetime.now(dt.UTC),
+    )
+    note = "published" if committed.published else "unchanged since then: nothing new was published"
+    return _outcome(dataset, committed.manifest, entry, note, published=committed.published)
+
+
+def _outcome(
+    dataset: Dataset, manifest: Manifest | None, entry: PartitionEntry, note: str, *, published: bool = False
+) -> Outcome:
+    broken = {rule.id: rule.rows for rule in entry.rules}
+    again = [f"{raw.path} has the same bytes as {raw.redelivery_of}" for raw in entry.inputs if raw.redelivery_of]
+    return Outcome(
+        dataset=dataset.name,
+        partition=entry.partition,
+        version=manifest.version if manifest else None,
+        digest=manifest.digest if manifest else None,
+        published=published,
+        note="; ".join([f"version {manifest.version}, {note}" if manifest else note, *again]),
+        books=entry.total,
+        rules=tuple(RuleCount(rule.id, rule.severity, broken.get(rule.id, 0)) for rule in dataset.rules),
+        rejects=entry.rejects,
+    )

@@ -1,0 +1,21 @@
+"""The publishing stage as a Prefect task: a thin wrapper."""
+
+from __future__ import annotations
+
+import logging
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.job import Job, Outcome, Screened, Settled, Staged
+from tasks.publish.stage import publish as publish_partition
+
+logger = logging.getLogger(__name__)
+
+
+@task(name="publish", task_run_name="publish {job.dataset} {job.partition}", cache_policy=NO_CACHE)
+def publish(job: Job, staged: Staged, screened: Screened, settled: Settled) -> Outcome:
+    """Balances the books, asks the gates and commits the version; see `tasks.publish.stage.publish`."""
+    outcome = publish_partition(job, job.open_store(), job.load(), staged, screened, settled)
+    logger.info("%s %s: %s", job.dataset, job.partition, outcome.note)
+    return outcome

@@ -1,0 +1,84 @@
+"""Describe: from a data set to its card.
+
+Belongs here: wording. Does not belong here: the card's records (card), or keeping cards (flows/cards).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tasks.normalise.casts import formats_of
+from tasks.normalise.plan import NormalisePlan
+from tasks.report.card import Card, ColumnCard, RuleCard
+from tasks.validate.stage import compiled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from schemas.columns import ColumnSpec
+    from schemas.dataset import Dataset
+    from schemas.policies import Gates
+
+
+def describe(dataset: Dataset, title: str, declaration: str) -> Card:
+    """Describes a data set.
+
+    Args:
+        dataset: the declaration.
+        title: its first line.
+        declaration: path of its file.
+    """
+    parts = compiled(dataset, NormalisePlan(dataset)).parts
+    return Card(
+        name=dataset.name,
+        title=title,
+        declaration=declaration,
+        source=dataset.source.pattern,
+        columns=tuple(_column(column) for column in dataset.columns),
+        steps=tuple(_steps(dataset)),
+        dedupe=tuple(_dedupe(dataset)),
+        gates=tuple(_gates(dataset.gates)),
+        rules=tuple(
+            RuleCard(
+                id=part.rule.id,
+                severity=part.rule.severity.value,
+                kind=part.rule.kind,
+                how=f"{part.how}: {part.why}" if part.why else part.how,
+                reason=part.rule.reason,
+            )
+            for part in parts
+        ),
+    )
+
+
+def _column(column: ColumnSpec) -> ColumnCard:
+    notes = ["personal"] if column.personal else []
+    if column.dtype.is_temporal():
+        notes.append(" or ".join(formats_of(column)) + (f" in {column.zone}" if column.zone else ""))
+    if column.dtype == pl.Boolean:
+        notes.append(f"{'/'.join(column.true or ('true',))} or {'/'.join(column.false or ('false',))}")
+    return ColumnCard(column.name, str(column.dtype), column.nullable, "; ".join(notes), column.description or "")
+
+
+def _steps(dataset: Dataset) -> Iterator[str]:
+    if dataset.source.null_tokens:
+        yield f"missing is {', '.join(repr(token) for token in dataset.source.null_tokens)}"
+    for step in dataset.steps:
+        yield f"{step.name} {', '.join(step.columns)}{' (leaves repairs)' if step.changes_value else ''}"
+    for correction in dataset.corrections:
+        yield f"correction of {correction.column} where {correction.where}: {correction.reason}"
+
+
+def _dedupe(dataset: Dataset) -> Iterator[str]:
+    if dataset.dedupe:
+        by = f" by {dataset.dedupe.by}" if dataset.dedupe.by else ""
+        yield f"by {', '.join(dataset.dedupe.key)}, keeping the {dataset.dedupe.keep.replace('_', ' ')}{by}"
+
+
+def _gates(gates: Gates) -> Iterator[str]:
+    for name in ("max_quarantined", "max_rejected", "min_records"):
+        if getattr(gates, name) is not None:
+            yield f"{name} = {getattr(gates, name)}"
+    yield "an empty partition may be published" if gates.allow_empty else "an empty partition is not published"

@@ -1,0 +1,75 @@
+"""Reporting as a stage: the facts of a run, read from the version that it published, as a report.
+
+Belongs here: gathering, and keeping the markdown beside the data. Does not belong here: wording (summary), or Prefect
+(task).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.errors import VersionNotFoundError
+from tasks.report.quarantine import set_aside
+from tasks.report.summary import Example, RunReport, summary
+from tasks.store.paths import report_key
+from tasks.store.versions import read_manifest
+
+if TYPE_CHECKING:
+    from schemas.dataset import Dataset
+    from schemas.records import Manifest
+    from tasks.job import Job, Outcome
+    from tasks.report.quarantine import SetAside
+    from tasks.store.home import Store
+
+#: Examples in a report.
+_EXAMPLES = 5
+
+
+def run_report(job: Job, store: Store, dataset: Dataset, outcome: Outcome) -> RunReport:
+    """The report of a run that published a version; its markdown is kept in the store, too.
+
+    Raises:
+        StoreError: the version can't be read.
+    """
+    manifest = read_manifest(store, job.dataset, outcome.version or 0)
+    entry = manifest.partitions[job.partition]
+    parent = _parent(store, manifest)
+    before = parent.partitions.get(job.partition) if parent else None
+    found = set_aside(store, manifest, partition=job.partition, limit=_EXAMPLES)
+    report = RunReport(
+        dataset=job.dataset,
+        partition=job.partition,
+        version=manifest.version,
+        digest=manifest.digest,
+        entry=entry,
+        rules=outcome.rules,
+        reasons={rule.id: rule.reason for rule in dataset.rules},
+        examples=tuple(_example(each, dataset.personal) for each in found.records),
+        folder=store.path(job.dataset),
+        before=before.total if before else None,
+        kept_before=_kept(parent) if parent else None,
+        kept_now=_kept(manifest),
+    )
+    store.create(report_key(job.dataset, job.partition, manifest.version), summary(report).encode())
+    return report
+
+
+def _parent(store: Store, manifest: Manifest) -> Manifest | None:
+    if manifest.parent is None:
+        return None
+    try:
+        return read_manifest(store, manifest.dataset, manifest.parent)
+    except VersionNotFoundError:  # an old version may have been removed
+        return None
+
+
+def _kept(manifest: Manifest) -> int:
+    return sum(entry.total.kept for entry in manifest.partitions.values())
+
+
+def _example(record: SetAside, personal: frozenset[str]) -> Example:
+    # A rule's id begins with its columns; a rule about the whole row shows no cell, since it may rest on any.
+    named = {part for rule in record.rules for part in rule.split(".")[0].split("+")}
+    cells = tuple((name, value) for name, value in record.cells.items() if name in named and name not in personal)
+    reasons = tuple(f"{rule}: {reason}" for rule, reason in zip(record.rules, record.reasons, strict=True))
+    return Example(record.record, reasons, cells)

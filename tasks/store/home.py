@@ -1,0 +1,77 @@
+"""Home: what a place must do to hold a store.
+
+Belongs here: the one interface that everything else uses. Does not belong here: any particular place (local).
+
+It asks no more than object stores give: whole objects under keys, created if absent, listed by prefix. Nothing is
+appended to or changed, and there is no rename, so that a folder and a bucket can both be a home.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+
+class Store(Protocol):
+    """Objects under keys. Every method raises `StoreError` when the home fails, with the reason in words.
+
+    An object that is not staged (`paths.is_staged`) is written once: versions share their files, so replacing one
+    would change a version that was published.
+    """
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Makes a small object, durably, unless there is one under the key; says whether it did."""
+        ...
+
+    def writing(self, key: str) -> AbstractContextManager[str]:
+        """Yields a place to write a data file to; it appears under its key, whole and durable, after the block.
+
+        When the block raises, nothing appears. A file that is there with the same bytes stays.
+
+        Raises:
+            StoreError: the object is there with other bytes and is not staged.
+        """
+        ...
+
+    def write_file(self, key: str, producer: Callable[[str], object]) -> None:
+        """Makes a data file that `producer` writes to the path it is given; see `writing`."""
+        ...
+
+    def read(self, key: str) -> bytes:
+        """A small object."""
+        ...
+
+    def path(self, key: str) -> str:
+        """Where polars finds an object. Hand it on with `glob=False`: a store's folder may have `[` in its name."""
+        ...
+
+    def list(self, prefix: str) -> tuple[str, ...]:
+        """Keys that begin with the prefix, sorted; what is still being written is not among them."""
+        ...
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object under the key."""
+        ...
+
+    def size(self, key: str) -> int:
+        """Bytes of an object."""
+        ...
+
+    def sha256(self, key: str) -> str:
+        """Hash of an object's bytes, in hexadecimal, read as a stream."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Removes an object; it is no error when there is none."""
+        ...
+
+    def clear(self, prefix: str) -> None:
+        """Removes all objects below a prefix that ends in `/`, and what killed writers left among them."""
+        ...
+
+    def clear_unfinished(self, prefix: str) -> None:
+        """Removes what killed writers left below a prefix; only for one who knows that nobody is writing there."""
+        ...

@@ -1,0 +1,146 @@
+"""Paths: the names of everything in the store.
+
+Belongs here: from data set, role, partition and number to a key, and back. Does not belong here: touching what a key
+names (local).
+
+A key is text with `/` between its parts, as object stores have it. Every part is made here out of names that are safe,
+so that no partition, which takes its name from somebody's file, can lead out of its folder.
+"""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from typing import TYPE_CHECKING
+
+from schemas.errors import UsageError, shown
+
+if TYPE_CHECKING:
+    from schemas.records import Role
+
+_STAGING = "_staging"
+_VERSION = re.compile(r"([0-9]{12})\.json")
+
+
+def quote(partition: str) -> str:
+    """A partition's name as one part of a key: percent-encoded where it is not plain.
+
+    Letters, digits and `_ . - ~ =` stand for themselves, but for a dot or underscore in front, which would hide the
+    folder from a shell or from other readers of Parquet.
+
+    Raises:
+        UsageError: the name is empty or is not text.
+
+    Example:
+        >>> quote("day=2026-10-01"), quote("../a b"), quote("_x")
+        ('day=2026-10-01', '%2E.%2Fa%20b', '%5Fx')
+    """
+    try:
+        encoded = urllib.parse.quote(partition, safe="=")
+    except UnicodeEncodeError:
+        encoded = ""
+    if not encoded:
+        raise UsageError(f"{shown(partition)} is no name for a partition", expected="text that is not empty")
+    return f"%{ord(encoded[0]):02X}{encoded[1:]}" if encoded[0] in "._" else encoded
+
+
+def unquote(part: str) -> str:
+    """The partition that `quote` made this part of a key of.
+
+    Example:
+        >>> unquote("%2E.%2Fa%20b")
+        '../a b'
+    """
+    return urllib.parse.unquote(part, errors="strict")
+
+
+def data_key(dataset: str, role: Role, partition: str, cleaning: str, number: int = 0) -> str:
+    """Key of a file of a partition's cleaning.
+
+    Example:
+        >>> from schemas.records import Role
+        >>> data_key("trips", Role.CLEAN, "2026-10-01", "9f86d081884c7d65")
+        'trips/clean/2026-10-01/9f86d081884c7d65-00000.parquet'
+    """
+    return f"{data_prefix(dataset, role)}{quote(partition)}/{cleaning}-{number:05d}.parquet"
+
+
+def data_prefix(dataset: str, role: Role) -> str:
+    """What the keys of all files of a role begin with."""
+    return f"{dataset}/{role.value}/"
+
+
+def file_key(dataset: str, path: str) -> str:
+    """Key of a file that a manifest names by its path."""
+    return f"{dataset}/{path}"
+
+
+def path_in(dataset: str, key: str) -> str:
+    """A key as a manifest writes it: relative to the data set's folder.
+
+    Example:
+        >>> path_in("trips", "trips/clean/a/b.parquet")
+        'clean/a/b.parquet'
+    """
+    return key.removeprefix(f"{dataset}/")
+
+
+def staging_prefix(dataset: str, partition: str) -> str:
+    """What the keys of all staged objects of a partition begin with."""
+    return f"{dataset}/{_STAGING}/{quote(partition)}/"
+
+
+def staging_key(dataset: str, partition: str, name: str) -> str:
+    """Key of a staged object, which lives as long as its run and may be replaced."""
+    return staging_prefix(dataset, partition) + name
+
+
+def is_staged(key: str) -> bool:
+    """Whether an object may be replaced; every other is written once.
+
+    Example:
+        >>> is_staged(staging_key("trips", "2026-10-01", "flagged.parquet")), is_staged("trips/clean/_staging/x")
+        (True, False)
+    """
+    return key.split("/")[1:2] == [_STAGING]
+
+
+def report_key(dataset: str, partition: str, version: int) -> str:
+    """Key of the report in markdown on the run that published a version.
+
+    Example:
+        >>> report_key("trips", "2026-10-01", 12)
+        'trips/reports/2026-10-01/000000000012.md'
+    """
+    return f"{dataset}/reports/{quote(partition)}/{version:012d}.md"
+
+
+def lease_key(dataset: str, partition: str) -> str:
+    """Key of the file that a run holds while it cleans a partition."""
+    return f"{dataset}/_leases/{quote(partition)}.lock"
+
+
+def version_prefix(dataset: str) -> str:
+    """What the keys of all manifests of a data set begin with."""
+    return f"{dataset}/_versions/"
+
+
+def version_key(dataset: str, version: int) -> str:
+    """Key of a manifest.
+
+    Example:
+        >>> version_key("trips", 12)
+        'trips/_versions/000000000012.json'
+    """
+    return f"{version_prefix(dataset)}{version:012d}.json"
+
+
+def version_number(key: str) -> int | None:
+    """The version that a key names; None when it names none.
+
+    Example:
+        >>> version_number("trips/_versions/000000000012.json"), version_number("trips/_versions/notes.txt")
+        (12, None)
+    """
+    found = _VERSION.fullmatch(key.rpartition("/")[2])
+    return int(found[1]) if found else None

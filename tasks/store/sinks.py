@@ -1,0 +1,69 @@
+"""Sinks: several lazy frames over one scan, written as Parquet in one pass.
+
+Belongs here: how every data file of the store is written, so that the same rows give the same bytes. Does not belong
+here: which rows go where (the stages), or atomic naming (local).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from schemas.records import OutputFile
+from tasks.store.faults import legible, translated
+from tasks.store.paths import path_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from schemas.records import Role
+    from tasks.store.home import Store
+
+#: Rows in a row group of every published file; fixed, because it is part of the bytes.
+ROW_GROUP = 131_072
+
+
+def sink_all(
+    store: Store,
+    sinks: Mapping[str, pl.LazyFrame],
+    *,
+    also: Sequence[pl.LazyFrame] = (),
+    metadata: Mapping[str, dict[str, str]] | None = None,
+) -> list[pl.DataFrame]:
+    """Writes each frame under its key, in one pass over what they share; all keys appear, or none does.
+
+    Args:
+        store: where to.
+        sinks: key -> rows.
+        also: frames to collect in the same pass.
+        metadata: key -> key-value metadata of its Parquet file.
+
+    Returns:
+        The frames of `also`, collected.
+
+    Raises:
+        StoreError: the disk is full, or the store can't be written.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(translated("write", ", ".join(sinks)))
+        plans = [
+            frame.sink_parquet(
+                stack.enter_context(store.writing(key)),
+                row_group_size=ROW_GROUP,
+                maintain_order=True,
+                metadata=(metadata or {}).get(key),
+                lazy=True,
+            )
+            for key, frame in sinks.items()
+        ]
+        return pl.collect_all([*plans, *also], engine="streaming")[len(plans) :]
+
+
+def output_file(store: Store, dataset: str, role: Role, key: str) -> OutputFile:
+    """What a manifest says of a written file: rows by its footer, size and sha256 by its bytes."""
+    with legible(key):
+        rows = pq.read_metadata(store.path(key)).num_rows
+    return OutputFile(role, path_in(dataset, key), rows, store.size(key), store.sha256(key))

@@ -1,0 +1,37 @@
+"""Staging: the objects that live as long as one run over one partition.
+
+Belongs here: that they are gone before a run begins and after it ends. Does not belong here: what is staged (the
+stages), or that only one run at a time stages for a partition (lease).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from schemas.records import Role
+from tasks.store.paths import data_prefix, quote, staging_prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.store.home import Store
+
+
+@contextlib.contextmanager
+def staging(store: Store, dataset: str, partition: str) -> Iterator[None]:
+    """Clears what a killed run over the partition left behind, and at the end what this one staged.
+
+    Only for the holder of the partition's lease: another run's objects would go as well.
+
+    Raises:
+        StoreError: the store can't be written.
+    """
+    prefix = staging_prefix(dataset, partition)
+    store.clear(prefix)
+    for role in Role:
+        store.clear_unfinished(f"{data_prefix(dataset, role)}{quote(partition)}/")
+    try:
+        yield
+    finally:
+        store.clear(prefix)
