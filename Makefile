@@ -28,10 +28,10 @@ help: ## Show this list
 
 install: $(INSTALLED) ## Make .venv with everything in requirements.lock, each file checked against its hash
 
-demo: $(INSTALLED) ## Clean a year of flights, show what was done, and prove it
+demo: $(INSTALLED) ## Clean a month of real flights and show what was removed and why
 	$(BIN)/winnow demo
 
-serve: $(INSTALLED) ## Start the Prefect server, the worker and the nightly deployments on this machine
+serve: $(INSTALLED) ## Start the Prefect server and its UI on this machine, over the runs made here
 	$(BIN)/winnow serve
 
 check: $(INSTALLED) ## Format, lint, spelling, types, unit tests and examples (under 2 minutes)

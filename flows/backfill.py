@@ -24,7 +24,7 @@ def clean_one(dataset: str, partition: str, *, dry_run: bool) -> Outcome:
 
 
 @flow(name="backfill", flow_run_name="backfill {dataset} {first}..{last}")
-def backfill(dataset: str, first: str, last: str, dry_run: bool = False) -> list[Outcome]:  # noqa: FBT001, FBT002  # a flow's parameters are its form in the UI
+def backfill(dataset: str, first: str, last: str, dry_run: bool = False) -> list[Outcome]:  # noqa: FBT001  # a flow's parameters are its form in the UI
     """Cleans the partitions of a data set from one name to another, both included, in their order.
 
     Args:

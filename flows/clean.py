@@ -105,7 +105,7 @@ def _at_home(job: Job) -> Iterator[Job]:
 
 
 @flow(name="clean-partition", flow_run_name="{dataset} {partition}", validate_parameters=True)
-def clean_partition(dataset: str, partition: str, reason: str = "run", dry_run: bool = False) -> Outcome:  # noqa: FBT001, FBT002  # a flow's parameters are its form in the UI
+def clean_partition(dataset: str, partition: str, reason: str = "run", dry_run: bool = False) -> Outcome:  # noqa: FBT001  # a flow's parameters are its form in the UI
     """Cleans one partition of one data set and publishes it as a new version.
 
     Args:

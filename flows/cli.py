@@ -26,5 +26,9 @@ for group in (cli_run.COMMANDS, cli_inspect.COMMANDS):
 
 
 def main() -> None:
-    """Runs the command line; exits with 0 done, 1 a gate or rule stopped it, 2 wrong usage, 3 the environment failed."""
+    """Runs the command line; the process exits with 0 done, 1 stopped by the data, 2 wrong usage, 3 environment."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -173,7 +173,7 @@ def _say_verified(report: VerifyReport) -> None:
 
 def explain(
     dataset: Reference,
-    record: Annotated[str, typer.Argument(metavar="RECORD_ID", help="sha256 of the file (8 characters do), `:`, number.")],
+    record: Annotated[str, typer.Argument(metavar="RECORD_ID", help="sha256 of the file (8 characters do):number.")],
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -232,7 +232,7 @@ def quarantine(
                 say(f"    {name}: {visible(reason)}")
             say(f"    {visible(each.raw)[:200]}")
         if not as_json:
-            say(f"{min(limit, found.total):,} of {found.total:,} records; --limit shows more, `winnow explain` all of one.")
+            say(f"{min(limit, found.total):,} of {found.total:,} records; --limit shows more.")
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

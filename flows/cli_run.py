@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli_inspect import AsJson, DatasetName
-from flows.console import emit, say, table, told
+from flows.console import say, told
+from flows.outcomes import print_outcomes
 from flows.settings import prepare_prefect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from tasks.job import Outcome
+    from collections.abc import Callable
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Clean and balance the books, but publish nothing.")]
 
@@ -38,7 +37,7 @@ def run(
         prepare_prefect()
         from flows.clean import clean_partition
 
-        _print([clean_partition(dataset, partition, reason="run", dry_run=dry_run)], as_json=as_json)
+        print_outcomes([clean_partition(dataset, partition, reason="run", dry_run=dry_run)], as_json=as_json)
 
 
 def nightly(
@@ -56,9 +55,9 @@ def nightly(
         try:
             night = nightly_flow(datasets or None, dry_run=dry_run)
         except NightFailedError as error:
-            _print(error.outcomes, as_json=as_json)
+            print_outcomes(error.outcomes, as_json=as_json)
             raise
-        _print(night, as_json=as_json)
+        print_outcomes(night, as_json=as_json)
 
 
 def backfill(
@@ -74,7 +73,7 @@ def backfill(
         prepare_prefect()
         from flows.backfill import backfill as backfill_flow
 
-        _print(backfill_flow(dataset, first, last, dry_run=dry_run), as_json=as_json)
+        print_outcomes(backfill_flow(dataset, first, last, dry_run=dry_run), as_json=as_json)
 
 
 def demo(
@@ -90,46 +89,13 @@ def demo(
         run_demo(nights, as_json=as_json)
 
 
-def serve(
-    *, port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65_535)] = 4200
-) -> None:
+def serve(*, port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65_535)] = 4200) -> None:
     """Starts Prefect's server and UI on this machine only, over the runs that were made here."""
     prepare_prefect()
     say(f"The runs: http://127.0.0.1:{port}/runs (stop with Ctrl-C). In another terminal, so that runs report here:")
     say(f"  export PREFECT_API_URL=http://127.0.0.1:{port}/api")
     arguments = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606  # no shell: our own interpreter and fixed words
-
-
-def _print(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
-    if as_json:
-        for outcome in outcomes:
-            emit(as_result(outcome))
-        return
-    rows = [
-        (o.dataset, o.partition, o.version or "-", b.records, b.kept, b.duplicate, b.quarantined, b.rejected, b.repaired)
-        for o in outcomes
-        for b in (o.books,)
-    ]
-    names = ["data set", "partition", "version", "records", "kept", "duplicate", "quarantined", "rejected", "repaired"]
-    table("", names, rows)
-    for outcome in outcomes:
-        say(f"{outcome.dataset} {outcome.partition}: {outcome.note}")
-
-
-def as_result(outcome: Outcome) -> dict[str, object]:
-    """What `run --json` ends with: the outcome without the manifest's entry, which `winnow files` and others show."""
-    return {
-        "dataset": outcome.dataset,
-        "partition": outcome.partition,
-        "version": outcome.version,
-        "digest": outcome.digest,
-        "published": outcome.published,
-        "note": outcome.note,
-        "books": outcome.books,
-        "rules": outcome.rules,
-        "rejects": outcome.rejects,
-    }
+    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606  # our own interpreter, fixed words
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -35,11 +35,11 @@ def emit(value: object) -> None:
 
 
 def visible(value: object) -> str:
-    """A value from data with its control characters shown as escapes, so that it can't drive the terminal.
+    r"""A value from data with its control characters shown as escapes, so that it can't drive the terminal.
 
     Example:
-        >>> visible("\\x1b[31mred")
-        '\\\\x1b[31mred'
+        >>> visible("\x1b[31mred")
+        '\\x1b[31mred'
     """
     text = "" if value is None else str(value)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
@@ -50,7 +50,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=Text(title) if title else None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    heading = Text(title) if title else None
+    made = Table(title=heading, title_justify="left", header_style="bold", box=None, pad_edge=False)
     cells = [list(row) for row in rows]
     for index, name in enumerate(columns):
         number = bool(cells) and all(isinstance(row[index], int | float) for row in cells)

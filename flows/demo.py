@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flows.backfill import backfill
-from flows.console import emit, say, table, visible
+from flows.console import say, visible
 from flows.demo_dumps import lay_out
 from flows.nightly import nightly
+from flows.outcomes import print_outcomes
 from flows.references import manifest_of
 from flows.settings import load_settings
 from schemas.errors import BooksError
@@ -56,12 +57,12 @@ def demo(nights: int, *, as_json: bool) -> None:
         *nightly(sorted(layout.partitions)),
     ]
     _check(outcomes)
+    tell()
+    tell("The books, which balance: records = kept + duplicate + quarantined + rejected")
+    print_outcomes(outcomes, as_json=as_json)
     if as_json:
-        for outcome in outcomes:
-            emit(outcome)
         return
     store = open_store(settings.store_root)
-    _books(outcomes)
     _set_aside(store, dates[-1])
     _readers(store)
     _where(store)
@@ -71,20 +72,6 @@ def _check(outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         if not outcome.books.balanced:
             raise BooksError(f"{outcome.books}", where=f"{outcome.dataset} {outcome.partition}")
-
-
-def _books(outcomes: Sequence[Outcome]) -> None:
-    say()
-    columns = ["data set", "partition", "version", "records", "kept", "duplicate", "quarantined", "rejected", "repaired"]
-    rows = [
-        (o.dataset, o.partition, o.version or "-", b.records, b.kept, b.duplicate, b.quarantined, b.rejected, b.repaired)
-        for o in outcomes
-        for b in (o.books,)
-    ]
-    table("The books, which balance: records = kept + duplicate + quarantined + rejected", columns, rows)
-    for outcome in outcomes:
-        if outcome.note:
-            say(f"  {outcome.dataset} {outcome.partition}: {outcome.note}")
 
 
 def _set_aside(store: Store, partition: str) -> None:

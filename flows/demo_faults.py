@@ -39,6 +39,10 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     changes: dict[str, tuple[str, str]] = msgspec.field(default_factory=dict)
     """Column -> the cell as it is in the package, and as it is delivered."""
 
+    def __str__(self) -> str:
+        cells = "".join(f"; {column} {before} -> {after}" for column, (before, after) in self.changes.items())
+        return f"{self.dataset} {self.partition}, {self.record}, {self.kind}: {self.cause}{cells}"
+
 
 _LAST_NIGHT = "2013-01-31"
 
@@ -53,9 +57,7 @@ def _torn(dataset: str, partition: str, record: str, kind: Kind, cause: str) -> 
 
 
 FAULTS = (
-    _torn(
-        "flights", "2013-01-20", "UA 1707 EWR", "cut", "The connection dropped within a line and came back after it."
-    ),
+    _torn("flights", "2013-01-20", "UA 1707 EWR", "cut", "The connection dropped within a line and came back later."),
     _torn("flights", _LAST_NIGHT, "US 1277 LGA", "broken", "A stray line break in the middle of a line."),
     _torn("weather", _LAST_NIGHT, "LGA 2013-02-01T04:00:00Z", "cut", "The connection dropped within the last line."),
     _mistyped("B6 645 JFK", "origin", "JFK", "JKF", "Two letters of the airport swapped.", "origin.isin"),
@@ -63,26 +65,26 @@ FAULTS = (
     _mistyped("AA 543 JFK", "distance", "1089", "1O89", "The letter O typed for the digit 0.", "distance.castable"),
     _mistyped("EV 3839 EWR", "air_time", "129", "29", "The first digit lost.", "speed_plausible"),
     _mistyped(
-        *("UA 53 EWR", "dep_time", "1540", "2575", "Digits garbled in transmission."),
-        *("dep_time.clock_time", "dep_delay_agrees"),
+        "UA 53 EWR", "dep_time", "1540", "2575", "Digits garbled in transmission.",
+        "dep_time.clock_time", "dep_delay_agrees",
     ),
     _mistyped(
-        *("UA 1638 EWR", "dep_time", "1633", "NA", "The message of the departure lost, that of the arrival not."),
-        *("departure_complete", "departed_before_arriving"),
+        "UA 1638 EWR", "dep_time", "1633", "NA", "The message of the departure lost, that of the arrival not.",
+        "departure_complete", "departed_before_arriving",
     ),
     _mistyped(
-        *("AA 717 LGA", "time_hour", "2013-01-31T13:00:00Z", "2013-01-31T08:00:00Z", "The local hour sent as UTC."),
+        "AA 717 LGA", "time_hour", "2013-01-31T13:00:00Z", "2013-01-31T08:00:00Z", "The local hour sent as UTC.",
         "zones_agree",
     ),
     _mistyped("EV 5693 LGA", "tailnum", "N832AS", "n832as", "Typed in small letters; a step repairs it."),
     Fault(
-        *("flights", _LAST_NIGHT, "MQ 4517 LGA", "sent twice"),
+        "flights", _LAST_NIGHT, "MQ 4517 LGA", "sent twice",
         cause="The flight sent again with another arrival; nothing says which is right.",
         fate=Fate.QUARANTINED,
         rules=("carrier+flight+origin+time_hour.conflict",),
         changes={"arr_time": ("2041", "2031"), "arr_delay": ("11", "1")},
     ),
-)
+)  # fmt: skip
 
 
 def faults_of(dataset: str, partition: str) -> tuple[Fault, ...]:

@@ -11,7 +11,7 @@ from prefect import flow
 from flows.clean import clean_partition
 from flows.settings import load_settings
 from schemas import registry
-from schemas.errors import NightFailedError, WinnowError, shown
+from schemas.errors import DumpMissingError, NightFailedError, WinnowError, shown
 from tasks.ingest.listing import list_partitions
 from tasks.job import Outcome
 
@@ -24,11 +24,14 @@ def newest(dataset: str) -> str:
     """
     settings = load_settings()
     declared = registry.load(dataset, settings.folders)
-    return list_partitions(str(settings.raw_root), declared.source.pattern)[-1]
+    found = list_partitions(settings.raw_root, declared.source.pattern)
+    if not found:
+        raise DumpMissingError(f"no file matches {shown(declared.source.pattern)}", where=str(settings.raw_root))
+    return found[-1]
 
 
 @flow(name="nightly", flow_run_name="nightly")
-def nightly(datasets: list[str] | None = None, dry_run: bool = False) -> list[Outcome]:  # noqa: FBT001, FBT002  # a flow's parameters are its form in the UI
+def nightly(datasets: list[str] | None = None, dry_run: bool = False) -> list[Outcome]:  # noqa: FBT001  # a flow's parameters are its form in the UI
     """Cleans the newest partition of each data set; one that fails keeps none of the others from being published.
 
     Args:

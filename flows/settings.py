@@ -9,6 +9,7 @@ The environment wins over the file. msgspec checks the types: reading settings m
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tomllib
 from pathlib import Path
@@ -63,7 +64,9 @@ def load_settings() -> Settings:
     try:
         return msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
-        raise SettingsError(str(error), where=_FILE, fix="All settings are paths; datasets is a list of them.") from None
+        raise SettingsError(
+            str(error), where=_FILE, fix="All settings are paths; datasets is a list of them."
+        ) from None
 
 
 def _file_values() -> dict[str, object]:
@@ -90,7 +93,12 @@ def prepare_prefect() -> None:
     `winnow run` made; a cold machine gets longer than the 20 seconds it would wait for its embedded server; and
     nothing is reported to anyone outside.
     """
-    os.environ.setdefault("PREFECT_HOME", str(Path(".winnow/prefect").absolute()))
+    if "PREFECT_HOME" not in os.environ:
+        home = Path(".winnow/prefect").absolute()
+        # Prefect makes its own folder, but not the one around it. Where neither can be made, Prefect says so.
+        with contextlib.suppress(OSError):
+            home.parent.mkdir(parents=True, exist_ok=True)
+        os.environ["PREFECT_HOME"] = str(home)
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "tasks,flows")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")

@@ -30,10 +30,10 @@ def shown(value: object) -> str:
         >>> shown("x" * 200)[-20:]
         "x'… (200 characters)"
     """
-    text = value if isinstance(value, str) else str(value)
+    text = str(value)
     if len(text) <= _SHOWN_CHARACTERS:
         return ascii(text)
-    return f"{ascii(text[: _SHOWN_CHARACTERS - 4])}… ({len(text):,} characters)"
+    return f"{text[: _SHOWN_CHARACTERS - 4]!a}… ({len(text):,} characters)"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -36,7 +36,7 @@ def declared(cls: type[T]) -> type[T]:
 
     @functools.wraps(build)
     def checked(self: object, *args: object, **settings: object) -> None:
-        known = [name for name in inspect.signature(cls).parameters]
+        known = list(inspect.signature(cls).parameters)
         for name in settings.keys() - set(known):
             raise UnknownNameError.of(f"setting of {cls.__name__}", name, known)
         try:

@@ -11,7 +11,7 @@ a rule is evaluated over a whole table, which is right for any expression, and o
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -90,16 +90,13 @@ def _literal(value: dict[str, object]) -> bool:
     return next(iter(value)) in ("Scalar", "Dyn")  # the others are whole columns: Series, Range
 
 
-def _function(parts: dict[str, object]) -> bool:
-    inputs, function = parts["input"], parts["function"]
-    return isinstance(inputs, list) and all(map(_local, inputs)) and _known_function(function)
+def _function(parts: dict[str, Any]) -> bool:
+    return all(map(_local, parts["input"])) and _known_function(parts["function"])
 
 
-def _known_function(function: object) -> bool:
+def _known_function(function: str | dict[str, Any]) -> bool:
     if isinstance(function, str):
         return function in _ROW_LOCAL[""]
-    if not isinstance(function, dict):
-        return False
     ((group, detail),) = function.items()
     if group not in _ROW_LOCAL:
         return group in _ROW_LOCAL[""]
@@ -109,11 +106,9 @@ def _known_function(function: object) -> bool:
     return name in _ROW_LOCAL[group]
 
 
-def _python_function(parts: dict[str, object]) -> bool:
+def _python_function(parts: dict[str, Any]) -> bool:
     # The flag is set by map_elements, and by map_batches where its author says is_elementwise=True.
-    inputs, options = parts["input"], parts["options"]
-    flagged = isinstance(options, dict) and "ROW_SEPARABLE" in str(options.get("flags"))
-    return flagged and isinstance(inputs, list) and all(map(_local, inputs))
+    return "ROW_SEPARABLE" in parts["options"]["flags"] and all(map(_local, parts["input"]))
 
 
 _WALKS: dict[str, Callable[..., bool]] = {

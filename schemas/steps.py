@@ -109,7 +109,7 @@ class Number(Step):
 
 @declared
 class Units(Step):
-    """Removes a unit after a number and converts to the first one: `12 kt` is `13.809396` with {"mph": 1, "kt": 1.150783}.
+    """Removes a unit after a number and converts: `12 kt` is `13.809396` with {"mph": 1, "kt": 1.150783}.
 
     Attributes:
         factors: unit -> what one of it is in the column's unit; the factor 1 only removes the unit's name.

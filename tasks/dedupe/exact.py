@@ -91,7 +91,7 @@ def _conflicts(members: pl.DataFrame, key: list[str]) -> pl.DataFrame:
     contents = members.unique([*key, "_content"], keep="first", maintain_order=True)
     disputed = contents.filter(pl.len().over(key) > 1)
     # Two contents are enough to find another than one's own, however many a key has; more would make this quadratic.
-    others = disputed.filter(pl.int_range(pl.len()).over(key) < 2).select(  # noqa: PLR2004
+    others = disputed.filter(pl.int_range(pl.len()).over(key) < 2).select(
         *key, pl.col("_input").alias("_other_input"), pl.col("_record").alias("_other_record"), other="_content"
     )
     return (

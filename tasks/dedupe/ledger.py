@@ -109,9 +109,7 @@ def redelivered_rows(first: pl.LazyFrame, path: str, first_path: str, columns: S
 def no_rejects() -> pl.LazyFrame:
     """Staged rejects of a partition that has none."""
     integers = {INPUT: pl.UInt32, RECORD: pl.UInt64, LINE: pl.UInt64, OFFSET: pl.UInt64, LENGTH: pl.UInt32}
-    return pl.LazyFrame(
-        schema={**integers, RAW: pl.Binary, RULES: pl.List(pl.String), REASONS: pl.List(pl.String)}
-    )
+    return pl.LazyFrame(schema={**integers, RAW: pl.Binary, RULES: pl.List(pl.String), REASONS: pl.List(pl.String)})
 
 
 def reject_rows(rejects: pl.LazyFrame) -> pl.LazyFrame:

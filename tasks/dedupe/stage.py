@@ -90,7 +90,7 @@ class _Partition:
         verdict = decide(self.candidates, dedupe, self.names) if dedupe else NO_VERDICT
         conflict = next((rule for rule in self.dataset.own_rules if rule.check == "conflict"), None)
         stopping = self.rules.broken(Severity.QUARANTINE, Severity.FAIL)
-        return settle_candidates(self.candidates, verdict, conflict, self.rules.across, stopping, self.rules.masks)
+        return settle_candidates(self.candidates, verdict, conflict, self.rules.across, stopping, self.rules.words)
 
     def frames(self) -> dict[Role, pl.LazyFrame]:
         """The rows of each published file."""
@@ -111,13 +111,13 @@ class _Partition:
             pl.lit(None, pl.String).alias(ledger.CONFLICTS_WITH)
         )
         rows = [early, self._late()] if self.fates.late.height else [early]
-        columns = [*ledger.PLACE_OF_RECORD, *self.rules.masks, ledger.CONFLICTS_WITH, *self.names]
+        columns = [*ledger.PLACE_OF_RECORD, *self.rules.words, ledger.CONFLICTS_WITH, *self.names]
         decoded = decode(pl.concat([each.select(columns) for each in rows]), self.dataset.rules)
         return ledger.quarantine_rows(decoded, self.names)
 
     def _late(self) -> pl.LazyFrame:
         """Rows set aside for what other rows hold; the warnings that they broke on their own are reasons too."""
-        masks = self.rules.masks
+        masks = self.rules.words
         warned = self.flagged.select(*PLACE, *(pl.col(mask).alias(f"{mask}.row") for mask in masks))
         rows = (
             self.records.join(self.fates.late.lazy(), on=PLACE, how="inner", maintain_order="left")
@@ -129,7 +129,8 @@ class _Partition:
         )
 
     def _duplicates(self) -> pl.LazyFrame:
-        conflict_warns = all(rule.severity is Severity.WARN for rule in self.dataset.own_rules if rule.check == "conflict")
+        own = self.dataset.own_rules
+        conflict_warns = all(rule.severity is Severity.WARN for rule in own if rule.check == "conflict")
         first = {file.raw.path: file for file in self.staged.files}
         again = [file.raw for file in self.staged.files if file.raw.redelivery_of]
         parts = [
@@ -139,9 +140,12 @@ class _Partition:
         ]
         for raw in again:
             delivered = first[raw.redelivery_of or ""]
-            for rows in (self._scan(delivered.blocks), self._scan(delivered.rejects)):
-                if rows is not None:
-                    parts.append(ledger.redelivered_rows(rows, raw.path, delivered.raw.path, self.names))
+            scans = (self._scan(delivered.blocks), self._scan(delivered.rejects))
+            parts.extend(
+                ledger.redelivered_rows(rows, raw.path, delivered.raw.path, self.names)
+                for rows in scans
+                if rows is not None
+            )
         return pl.concat(parts)
 
     def _rejects(self) -> pl.LazyFrame:

@@ -1,7 +1,7 @@
 """Blocks: the shape of what ingest hands on, parsed records beside rejected ones.
 
-Belongs here: the two frames' columns, the flags of a record, and how a column of raw bytes is made. Does not belong
-here: deciding which record is parsed and which is rejected.
+Belongs here: the two frames' columns, the flags of a record, how a column of raw bytes is made, and what the readers of
+the formats are given and give back. Does not belong here: deciding which record is parsed and which is rejected.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from tasks.ingest.dialects import Dialect
 
 #: Where a record stands, and what it was.
 PLACE_SCHEMA: dict[str, pl.DataType] = {
@@ -59,17 +61,51 @@ class Block:
     rejects: pl.DataFrame
 
 
+@dataclass(frozen=True)
+class ReadRequest:
+    """What the reader of a format is given beside the bytes.
+
+    Attributes:
+        path: the file's, relative to the raw root.
+        dialect: how it is written.
+        columns: the declared ones in their order.
+        block_size: bytes of text read at once.
+        max_record_bytes: the longest record that is parsed, and the most bytes that a rejected one keeps.
+    """
+
+    path: str
+    dialect: Dialect
+    columns: tuple[str, ...]
+    block_size: int
+    max_record_bytes: int
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What the reader of a format knows when it is done.
+
+    Attributes:
+        header_size: bytes that belong to no record; None for columnar formats.
+        notes: what a person should know.
+        footer_records: the file's own count of its records; None for text, which has none.
+    """
+
+    header_size: int | None
+    notes: tuple[str, ...] = ()
+    footer_records: int | None = None
+
+
 def record_schema(columns: Sequence[str]) -> dict[str, pl.DataType]:
     """Columns and dtypes of `Block.records` for these declared columns."""
     return {**PLACE_SCHEMA, FLAGS: pl.UInt8(), **dict.fromkeys(columns, pl.String())}
 
 
 def raw_column(data: bytes, bounds: NDArray[np.int64]) -> pl.Series:
-    """Slices of `data` between neighbouring bounds as a Binary column that shares its memory.
+    r"""Slices of `data` between neighbouring bounds as a Binary column that shares its memory.
 
     Example:
-        >>> raw_column(b"a,b\\nc,d\\n", np.array([0, 4, 8])).to_list()
-        [b'a,b\\n', b'c,d\\n']
+        >>> raw_column(b"a,b\nc,d\n", np.array([0, 4, 8])).to_list()
+        [b'a,b\n', b'c,d\n']
     """
     offsets = pa.py_buffer(np.ascontiguousarray(bounds, dtype=np.int64))
     array = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(bounds) - 1, [None, offsets, pa.py_buffer(data)])

@@ -59,7 +59,7 @@ class Dialect:
 
     @classmethod
     def of(cls, path: str, source: Source) -> Dialect:
-        """The dialect of the file with this name.
+        r"""The dialect of the file with this name.
 
         Raises:
             DeclarationError: neither declaration nor name tell the format, or the delimiter or the quote can't be one.
@@ -67,7 +67,7 @@ class Dialect:
         Example:
             >>> from schemas.policies import Source
             >>> Dialect.of("2026-11-01/a.tsv.gz", Source("{partition}/*.tsv.gz")).delimiter
-            b'\\t'
+            b'\t'
         """
         stem, named = _split_compression(path)
         written = source.format or _format_of(stem, path)
@@ -108,12 +108,17 @@ def _format_of(stem: str, path: str) -> str:
         if stem.lower().endswith(suffix):
             return written
     raise DeclarationError(
-        f"the name of {shown(path)} tells no format", expected=_KNOWN, where="Source(pattern)", fix="Declare Source(format=...)."
+        f"the name of {shown(path)} tells no format",
+        expected=_KNOWN,
+        where="Source(pattern)",
+        fix="Declare Source(format=...).",
     )
 
 
 def _check_one_byte(character: str, setting: str) -> None:
     if not character.isascii() or character in "\r\n":
         raise DeclarationError(
-            f"the {setting} is {shown(character)}", expected="one ASCII character, no line end", where=f"Source({setting})"
+            f"the {setting} is {shown(character)}",
+            expected="one ASCII character, no line end",
+            where=f"Source({setting})",
         )

@@ -52,7 +52,9 @@ _RULES = tuple(RejectRule)
 _CODES = {rule: number for number, rule in enumerate(_RULES, start=1)}
 
 
-def reject_frame(places: pl.DataFrame, rules: Sequence[str] | pl.Series, reasons: Sequence[str] | pl.Series) -> pl.DataFrame:
+def reject_frame(
+    places: pl.DataFrame, rules: Sequence[str] | pl.Series, reasons: Sequence[str] | pl.Series
+) -> pl.DataFrame:
     """Rejected records with one rule and one reason each.
 
     Args:
@@ -62,7 +64,7 @@ def reject_frame(places: pl.DataFrame, rules: Sequence[str] | pl.Series, reasons
     """
     found = {RULES: pl.Series(rules, dtype=pl.String), REASONS: pl.Series(reasons, dtype=pl.String)}
     listed = [pl.concat_list(name).alias(name) for name in found]
-    return places.with_columns(**found).with_columns(listed).select(REJECT_SCHEMA).cast(REJECT_SCHEMA)  # type: ignore[arg-type]  # polars types the schema's values invariantly
+    return places.with_columns(**found).with_columns(listed).select(list(REJECT_SCHEMA)).cast(REJECT_SCHEMA)  # type: ignore[arg-type]  # a dict's values are invariant
 
 
 def reject_by_code(
@@ -84,3 +86,30 @@ def reject_by_code(
     rules = pl.Series([rule.value for rule, _ in told], dtype=pl.String)
     reasons = pl.Series([words(rule, figure) for rule, figure in told], dtype=pl.String)
     return reject_frame(places, rules.gather(which.ravel()), reasons.gather(which.ravel()))
+
+
+def text_reason(*, fields: int, max_record_bytes: int, broken: str | None) -> Callable[[RejectRule, int], str]:
+    """Puts into words why a record of text is rejected.
+
+    Args:
+        fields: how many the header has.
+        max_record_bytes: the longest record.
+        broken: how the stream broke off, if it did.
+
+    Returns:
+        A function of the rule and the number of fields found, which counts for the two rules about it only.
+
+    Example:
+        >>> text_reason(fields=3, max_record_bytes=100, broken=None)(RejectRule.TOO_FEW_FIELDS, 2)
+        '2 fields, 3 expected'
+    """
+    constant = {
+        RejectRule.BLANK_LINE: "a line with nothing in it",
+        RejectRule.UNCLOSED_QUOTE: f"a quoted field ends neither within {max_record_bytes:,} bytes nor before the text",
+        RejectRule.STRAY_QUOTE: "a quote inside an unquoted field, or text behind a closing quote",
+        RejectRule.NOT_UTF8: "not UTF-8 text",
+        RejectRule.RECORD_TOO_LONG: f"part of a line of more than {max_record_bytes:,} bytes",
+        RejectRule.TRUNCATED_STREAM: f"behind the last whole record: {broken}",
+    }
+    counted = (RejectRule.TOO_FEW_FIELDS, RejectRule.TOO_MANY_FIELDS)
+    return lambda rule, found: f"{found:,} fields, {fields:,} expected" if rule in counted else constant[rule]

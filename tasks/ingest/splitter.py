@@ -46,6 +46,7 @@ class Cut:
         verdicts: for each record 0, or the code of the `RejectRule` that it breaks.
         line_ends: line ends up to the last bound.
         within_line: whether the last bound lies within a line that is longer than a record may be.
+        more: whether records behind the last bound can be told without more text.
     """
 
     bounds: NDArray[np.int64]
@@ -54,6 +55,13 @@ class Cut:
     verdicts: NDArray[np.uint8]
     line_ends: int
     within_line: bool
+    more: bool
+
+    @classmethod
+    def nothing(cls, *, within_line: bool) -> Cut:
+        """No record at all."""
+        none = np.zeros(0, np.int64)
+        return cls(np.zeros(1, np.int64), none, none, np.zeros(0, np.uint8), 0, within_line, more=False)
 
     @property
     def end(self) -> int:
@@ -108,17 +116,19 @@ class Splitter:
             most_lines: lines to look at.
         """
         text = np.frombuffer(data, np.uint8)
-        lines, complete = self._lines(text, within_line, most_lines, final=final)
+        lines, complete = self._lines(text, most_lines, within_line=within_line, final=final)
         if not len(lines.ends):
-            return Cut(np.zeros(1, np.int64), *(np.zeros(0, t) for t in (np.int64, np.int64, np.uint8)), 0, within_line)
+            return Cut.nothing(within_line=within_line)
         inside = self._inside_quotes(data, int(lines.ends[-1]))
         records = self._records(text, lines, inside, final=final and complete)
-        if records.stop == 0 and not complete:
-            return self.split(data, final=final, within_line=within_line, most_lines=2 * most_lines)
-        return self._cut(text, lines, records, inside)
+        if records.stop:
+            return self._cut(text, lines, records, inside, more=not complete)
+        if complete:
+            return Cut.nothing(within_line=within_line)
+        return self.split(data, final=final, within_line=within_line, most_lines=2 * most_lines)
 
     def _lines(
-        self, text: NDArray[np.uint8], within_line: bool, most_lines: int, *, final: bool
+        self, text: NDArray[np.uint8], most_lines: int, *, within_line: bool, final: bool
     ) -> tuple[_Lines, bool]:
         ends = np.flatnonzero(text == _LF) + 1
         complete = len(ends) <= most_lines
@@ -130,9 +140,9 @@ class Splitter:
         rest = len(text) - int(ends[-1] if len(ends) else 0) if complete else 0
         if not within_line and rest <= self.max_record_bytes and not (lengths > self.max_record_bytes).any():
             return _Lines(ends, np.ones(len(ends), np.bool_), np.zeros(len(ends), np.bool_)), complete
-        return self._with_pieces(ends, np.append(lengths, rest), within_line), complete
+        return self._with_pieces(ends, np.append(lengths, rest), within_line=within_line), complete
 
-    def _with_pieces(self, ends: NDArray[np.int64], lengths: NDArray[np.int64], within_line: bool) -> _Lines:
+    def _with_pieces(self, ends: NDArray[np.int64], lengths: NDArray[np.int64], *, within_line: bool) -> _Lines:
         """The same with too long lines cut; `lengths` has one more entry, the text behind the last line end."""
         too_long = lengths > self.max_record_bytes
         too_long[0] |= within_line
@@ -192,7 +202,7 @@ class Splitter:
         A second quote may stand on either side: a doubled one closes the field and at once opens it again.
         """
         border = np.zeros(256, np.bool_)
-        border[[self.delimiter, self.quote, _LF]] = True
+        border[[byte for byte in (self.delimiter, self.quote, _LF) if byte is not None]] = True
         may_open = border[text[quotes - 1]] | (quotes == 0)
         following = text[np.minimum(quotes + 1, len(text) - 1)]
         second = text[np.minimum(quotes + 2, len(text) - 1)]
@@ -213,10 +223,8 @@ class Splitter:
         return np.select([undecided, stray, unclosed], [np.uint8(code) for code in codes], np.uint8(0))
 
     def _cut(
-        self, text: NDArray[np.uint8], lines: _Lines, records: _Records, inside: NDArray[np.uint8] | None
+        self, text: NDArray[np.uint8], lines: _Lines, records: _Records, inside: NDArray[np.uint8] | None, *, more: bool
     ) -> Cut:
-        if records.stop == 0:
-            return Cut(np.zeros(1, np.int64), *(np.zeros(0, t) for t in (np.int64, np.int64, np.uint8)), 0, within_line=False)
         starts = lines.starts[records.first_lines]
         bounds = np.append(starts, lines.ends[records.stop - 1])
         line_ends = np.cumsum(np.append(0, lines.whole))
@@ -227,6 +235,7 @@ class Splitter:
             verdicts=records.verdicts[records.first_lines],
             line_ends=int(line_ends[records.stop]),
             within_line=not lines.whole[records.stop - 1],
+            more=more,
         )
 
     def _delimiters(
@@ -242,12 +251,14 @@ class Splitter:
         outside = np.add.reduceat(found & (inside ^ 1), starts, dtype=np.int64)
         # Behind a rejected line with an odd number of quotes the parities have changed places.
         swapped = np.concatenate([np.zeros(1, np.uint8), inside[starts[1:] - 1]]) == 1
-        return np.where(swapped, np.add.reduceat(found & inside, starts, dtype=np.int64), outside) if swapped.any() else outside
+        return (
+            np.where(swapped, np.add.reduceat(found & inside, starts, dtype=np.int64), outside)
+            if swapped.any()
+            else outside
+        )
 
 
-def _last_lines(
-    before: NDArray[np.uint8], after: NDArray[np.uint8], whole: NDArray[np.bool_]
-) -> NDArray[np.int64]:
+def _last_lines(before: NDArray[np.uint8], after: NDArray[np.uint8], whole: NDArray[np.bool_]) -> NDArray[np.int64]:
     """For each line, were it a record's start, the line that ends the record, or the number of lines if none does."""
     count = len(before)
     last = np.arange(count)

@@ -17,8 +17,9 @@ import polars as pl
 from schemas.records import INPUT, RULES, RawFile, RejectCount
 from tasks.ingest.listing import list_raw, open_raw, raw_size
 from tasks.ingest.reader import RecordReader
-from tasks.job import ROW_GROUP, Job, Staged, StagedFile
+from tasks.job import Job, Staged, StagedFile
 from tasks.store.paths import staging_key
+from tasks.store.sinks import ROW_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

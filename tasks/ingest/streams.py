@@ -18,6 +18,8 @@ from tasks.ingest.dialects import MAGIC_BYTES, Compression, compression_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 _CHUNK = 1 << 20
 #: Compressed bytes given to a decoder at once. One byte of gzip makes at most 1,032 bytes of text, four of zstd make
 #: at most 128 KiB: a hostile stream makes at most 32 MiB of text from one slice, of either.
@@ -65,6 +67,25 @@ class TextStream:
         text = b"".join(parts)
         self.size += len(text)
         return text
+
+    def skip(self, prefix: bytes) -> int:
+        """Reads past `prefix` if it comes next; the bytes skipped."""
+        found = self.read(len(prefix))
+        if found == prefix:
+            return len(prefix)
+        self._left = memoryview(found + self._left)
+        self.size -= len(found)
+        return 0
+
+    def whole(self) -> BinaryIO | None:
+        """The stored file itself, at its start, if it is not compressed and can be read in any order.
+
+        It is read, and so hashed, to its end first.
+        """
+        if self.compression is not Compression.NONE or not self._stored.seekable():
+            return None
+        self.finish()
+        return self._stored.at_start()
 
     def finish(self) -> tuple[int, str]:
         """Reads whatever is stored after the place where decoding ended; the file's stored size and its sha256."""
@@ -116,6 +137,15 @@ class StoredBytes:
         self._digest.update(data)
         self.size += len(data)
         return data
+
+    def seekable(self) -> bool:
+        """Whether the stream can be read in any order."""
+        return self._stream.seekable()
+
+    def at_start(self) -> BinaryIO:
+        """The stream itself, at its first byte."""
+        self._stream.seek(0)
+        return self._stream
 
     def chunks(self, first: bytes) -> Iterator[bytes]:
         """`first`, which was read already, and everything after it."""

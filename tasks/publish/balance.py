@@ -1,7 +1,8 @@
 """Balance: law 1, checked from what was written.
 
-Belongs here: counting the records in published files, raw file by raw file and fate by fate, and every way in which
-the sum can be wrong. Does not belong here: counts that stages report of themselves; none is used.
+Belongs here: counting the records in written files, raw file by raw file and fate by fate, and every way in which
+the sum can be wrong. Does not belong here: opening the files (written), or counts that stages report of themselves;
+none is used.
 
 Three things must hold for each raw file. Its records are as many as were read. Their numbers are 1, 2, 3 … to the
 last, each once, whatever their fates: that is not implied by the count, when one record is counted twice and another
@@ -19,13 +20,9 @@ import polars as pl
 
 from schemas.errors import BooksError, shown
 from schemas.records import FILE, INPUT, LENGTH, RECORD, SOURCE, Books, Fate, OutputFile, RawFile, Role
-from tasks.store.faults import legible
-from tasks.store.paths import file_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    from tasks.store.home import Store
 
 #: Where the records of each fate lie.
 FATES = {
@@ -60,36 +57,39 @@ class ReadBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     imbalances: tuple[Imbalance, ...]
 
 
-def read_back(
-    store: Store, dataset: str, files: Sequence[OutputFile], inputs: Sequence[RawFile], *, at_once: int = _AT_ONCE
+def balance(
+    rows: Mapping[Role, pl.LazyFrame],
+    files: Sequence[OutputFile],
+    inputs: Sequence[RawFile],
+    *,
+    at_once: int = _AT_ONCE,
 ) -> ReadBack:
     """Counts what was written for a partition.
 
     Args:
-        store: where the files lie.
-        dataset: name of the data set.
-        files: the partition's files. All but repairs have `_file` String, `_record` UInt64 and `_length` UInt32; all
-            but clean and repairs have `_source` String, the raw file's path.
+        rows: what the files hold, for each role that has any. All but repairs have `_file` String, `_record` UInt64
+            and `_length` UInt32; all but clean and repairs have `_source` String, the raw file's path.
+        files: what is said of the files.
         inputs: the raw files, as they were read. The kept records of bytes that arrived twice are the first file's.
         at_once: how many records are put in order at once.
-
-    Raises:
-        StoreError: a file can't be read.
     """
-    written = _Written(store, dataset, files, inputs)
-    with legible(f"the files of {dataset}"):
-        counted = written.counted()
-        repaired: Counter[int] = Counter()
-        imbalances = [*written.miscounted_files(counted), *written.strangers(counted)]
-        broken: dict[int, str] = {}
-        for first in range(0, max(written.total, 1), at_once):
-            repaired.update(written.repaired(first, at_once))
-            for number, what in written.disorder(first, at_once):
-                broken.setdefault(number, what)
-    books = tuple(_books(raw, counted, number, repaired[number]) for number, raw in enumerate(inputs))
+    written = _Written(rows, inputs)
+    counted = written.counted()
+    imbalances = [*_miscounted_files(files, counted), *_strangers(counted)]
+    repaired: Counter[int] = Counter()
+    broken: dict[int, str] = {}
+    # Where far too many records are said to be, they are not looked for up to the last.
+    end = min(written.total, int(counted["records"].sum()) + at_once)
+    for first in range(0, max(end, 1), at_once):
+        repaired.update(written.repaired(first, at_once))
+        for number, trouble in written.disorder(first, at_once):
+            broken.setdefault(number, trouble)
+    books = []
     for number, raw in enumerate(inputs):
-        imbalances += _imbalances(raw, books[number], _account(counted, number), broken.get(number))
-    return ReadBack(books=books, imbalances=tuple(imbalances))
+        account = _account(counted, number)
+        books.append(_books(raw, account, repaired[number]))
+        imbalances += _imbalances(raw, books[-1], account, broken.get(number))
+    return ReadBack(books=tuple(books), imbalances=tuple(imbalances))
 
 
 def check_balance(written: ReadBack) -> tuple[Books, ...]:
@@ -112,19 +112,16 @@ def check_balance(written: ReadBack) -> tuple[Books, ...]:
 class _Written:
     """The written files of a partition as frames of places."""
 
-    def __init__(self, store: Store, dataset: str, files: Sequence[OutputFile], inputs: Sequence[RawFile]) -> None:
-        self.inputs = inputs
+    def __init__(self, rows: Mapping[Role, pl.LazyFrame], inputs: Sequence[RawFile]) -> None:
+        self.rows, self.inputs = rows, inputs
+        self.fates = [role for role in FATES if role in rows]
         self.bases = list(itertools.accumulate((raw.records for raw in inputs), initial=0))
         self.total = self.bases[-1]
-        self.files = files
-        self.paths = {
-            role: [store.path(file_key(dataset, file.path)) for file in files if file.role == role] for role in Role
-        }
 
     def counted(self) -> pl.DataFrame:
         """For each role and input (null: none of them): `records`, the `lowest` and `highest` number, `bytes`."""
         parts = [
-            self._rows(role)
+            self._joined(role)
             .group_by(INPUT)
             .agg(
                 pl.len().cast(pl.Int64).alias("records"),
@@ -134,30 +131,16 @@ class _Written:
                 pl.col(LENGTH).cast(pl.Int64).sum().alias("bytes"),
             )
             .select(pl.lit(role.value).alias("role"), pl.all())
-            for role in FATES
-            if self.paths[role]
+            for role in self.fates
         ]
         if not parts:
             numbers = dict.fromkeys(("records", "lowest", "highest", "bytes"), pl.Int64)
             return pl.DataFrame(schema={"role": pl.String, INPUT: pl.UInt32, **numbers})
         return pl.concat(pl.collect_all(parts, engine="streaming")).sort("role", INPUT)
 
-    def miscounted_files(self, counted: pl.DataFrame) -> Iterator[Imbalance]:
-        """Roles whose files hold another number of rows than their records in the manifest say."""
-        for role in FATES:
-            said = sum(file.rows for file in self.files if file.role == role)
-            found = int(counted.filter(pl.col("role") == role.value)["records"].sum())
-            if said != found:
-                yield Imbalance(role.value, f"{found:,} rows", f"{said:,}")
-
-    def strangers(self, counted: pl.DataFrame) -> Iterator[Imbalance]:
-        """Rows that belong to no raw file."""
-        for role, records in counted.filter(pl.col(INPUT).is_null()).select("role", "records").rows():
-            yield Imbalance(role, f"{records:,} rows of no raw file of the partition", "none")
-
     def repaired(self, first: int, count: int) -> dict[int, int]:
         """For each input: how many kept records among these places have a repair row."""
-        if not (self.paths[Role.REPAIRS] and self.paths[Role.CLEAN]):
+        if not {Role.REPAIRS, Role.CLEAN} <= self.rows.keys():
             return {}
         touched = self._places(Role.REPAIRS, first, count).select(_PLACE).unique()
         kept = self._places(Role.CLEAN, first, count).join(touched, on=_PLACE, how="semi")
@@ -167,7 +150,7 @@ class _Written:
         """The input and the trouble of records, among these places, that have no fate or several."""
         expected = pl.int_range(min(count, self.total - first), dtype=pl.UInt32, eager=True)
         offset = (pl.col(_PLACE) - first).cast(pl.UInt32)
-        parts = [self._places(role, first, count).select(offset) for role in FATES if self.paths[role]]
+        parts = [self._places(role, first, count).select(offset) for role in self.fates]
         nothing = pl.LazyFrame(schema={_PLACE: pl.UInt32})
         places = pl.concat([nothing, *parts]).collect(engine="streaming").to_series().sort()
         if places.len() == expected.len() and (places == expected).all():
@@ -188,19 +171,19 @@ class _Written:
         in_file = pl.col(RECORD).is_between(1, pl.col("_records"))  # or it would take a place of the next input
         place = pl.col(_BASE) + pl.col(RECORD) - 1
         return (
-            self._rows(role)
+            self._joined(role)
             .filter(in_file)
             .select(INPUT, place.alias(_PLACE))
             .filter(pl.col(_PLACE).is_between(first, first + count - 1))
         )
 
-    def _rows(self, role: Role) -> pl.LazyFrame:
+    def _joined(self, role: Role) -> pl.LazyFrame:
         """Rows of a role with the `_input` that they belong to, its `_base` and its number of `_records`."""
         has_source = role in (Role.DUPLICATES, Role.QUARANTINE, Role.REJECTS)
         keys = [FILE, SOURCE] if has_source else [FILE]
         columns = [*keys, RECORD] if role is Role.REPAIRS else [*keys, RECORD, LENGTH]
-        rows = pl.scan_parquet(self.paths[role], glob=False, hive_partitioning=False).select(columns)
-        return rows.join(self._inputs(redelivered=has_source), on=keys, how="left").drop(keys)
+        inputs = self._inputs(redelivered=has_source)
+        return self.rows[role].select(columns).join(inputs, on=keys, how="left").drop(keys)
 
     def _inputs(self, *, redelivered: bool) -> pl.LazyFrame:
         rows = [
@@ -218,10 +201,24 @@ def _account(counted: pl.DataFrame, number: int) -> Mapping[str, dict[str, int]]
     return {row.pop("role"): row for row in rows}
 
 
-def _books(raw: RawFile, counted: pl.DataFrame, number: int, repaired: int) -> Books:
-    account = _account(counted, number)
+def _books(raw: RawFile, account: Mapping[str, dict[str, int]], repaired: int) -> Books:
     fates = {FATES[Role(role)].value: row["records"] for role, row in account.items()}
     return Books(records=raw.records, **fates, repaired=repaired)
+
+
+def _miscounted_files(files: Sequence[OutputFile], counted: pl.DataFrame) -> Iterator[Imbalance]:
+    """Roles whose files hold another number of rows than is said of them."""
+    for role in FATES:
+        said = sum(file.rows for file in files if file.role == role)
+        found = int(counted.filter(pl.col("role") == role.value)["records"].sum())
+        if said != found:
+            yield Imbalance(role.value, f"{found:,} rows", f"{said:,}")
+
+
+def _strangers(counted: pl.DataFrame) -> Iterator[Imbalance]:
+    """Rows that belong to no raw file."""
+    for role, records in counted.filter(pl.col(INPUT).is_null()).select("role", "records").rows():
+        yield Imbalance(role, f"{records:,} rows of no raw file of the partition", "none")
 
 
 def _imbalances(

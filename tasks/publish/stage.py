@@ -13,9 +13,10 @@ from schemas.records import PartitionEntry, RuleCount
 from tasks.audit import gates
 from tasks.ingest.stage import same_files
 from tasks.job import Job, Outcome, Screened, Settled, Staged
-from tasks.publish.balance import check_balance, read_back
+from tasks.publish.balance import check_balance
 from tasks.publish.commit import commit
 from tasks.publish.contract import contract_fingerprint
+from tasks.publish.written import read_back
 from tasks.store.versions import head
 
 if TYPE_CHECKING:
@@ -40,9 +41,7 @@ def unchanged(job: Job, store: Store, dataset: Dataset) -> Outcome | None:
     return _outcome(dataset, newest, entry, "unchanged since then: nothing new was published")
 
 
-def publish(
-    job: Job, store: Store, dataset: Dataset, staged: Staged, screened: Screened, settled: Settled
-) -> Outcome:
+def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, screened: Screened, settled: Settled) -> Outcome:
     """Publishes a settled partition as part of a new version, if its books balance and its gates open.
 
     Raises:
@@ -62,9 +61,7 @@ def publish(
         steps=screened.steps,
     )
     verdicts = [(rule, rule.id not in settled.broken_tables) for rule in dataset.rules if rule.kind == "table"]
-    gates.stop(
-        job.dataset, job.partition, gates.findings(dataset.gates, entry.total, settled.rules, verdicts)
-    )
+    gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, settled.rules, verdicts))
     if job.dry_run:
         return _outcome(dataset, None, entry, "dry run: nothing was published")
     committed = commit(

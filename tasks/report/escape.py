@@ -17,14 +17,14 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]#!|~$<>@]|(?<=http):(?=//)|(?<=https):(?=/
 
 
 def as_markdown(value: object) -> str:
-    """A value as inert markdown text on one line.
+    r"""A value as inert markdown text on one line.
 
     Control characters and invisible ones are shown as escapes, HTML and markdown syntax lose their meaning, and long
     text is cut.
 
     Example:
         >>> as_markdown("<img src=x onerror=alert(1)>|**bold**")
-        '&lt;img src=x onerror=alert(1)&gt;\\\\|\\\\*\\\\*bold\\\\*\\\\*'
+        '&lt;img src=x onerror=alert(1)&gt;\\|\\*\\*bold\\*\\*'
     """
     text = "missing" if value is None else str(value)
     cut = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

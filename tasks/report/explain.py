@@ -89,7 +89,7 @@ def explain(store: Store, manifest: Manifest, record: RecordId, raw_root: str) -
                 return _explained(store, manifest, entry, raw, record.record, raw_root)
     raise RecordNotFoundError(
         f"version {manifest.version} of {manifest.dataset} has no record {record}",
-        fix="`winnow quarantine DATASET` lists ids; `winnow files` lists the clean table's files, which hold the others.",
+        fix="`winnow quarantine DATASET` lists ids; the clean table's columns _file and _record hold the others.",
     )
 
 

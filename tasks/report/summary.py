@@ -71,7 +71,8 @@ def removed_by_rule(report: RunReport) -> list[dict[str, str | int]]:
     rules: list[dict[str, str | int]] = [
         _row(rule.id, rule.severity.value, report.reasons.get(rule.id, ""), rule.rows, records) for rule in report.rules
     ]
-    rejects = [_row(each.reason, "reject", "could not be parsed", each.records, records) for each in report.entry.rejects]
+    unparsed = "could not be parsed"
+    rejects = [_row(each.reason, "reject", unparsed, each.records, records) for each in report.entry.rejects]
     return sorted(rules + rejects, key=lambda row: (-int(row["rows"]), str(row["rule"])))
 
 

@@ -45,7 +45,10 @@ class Store(Protocol):
         ...
 
     def path(self, key: str) -> str:
-        """Where polars finds an object. Hand it on with `glob=False`: a store's folder may have `[` in its name."""
+        """Where polars finds an object; where the store is, without a key.
+
+        Hand it on with `glob=False`: a store's folder may have `[` in its name.
+        """
         ...
 
     def list(self, prefix: str) -> tuple[str, ...]:

@@ -88,8 +88,8 @@ class LocalStore(Store):
             return self._place(key).read_bytes()
 
     def path(self, key: str) -> str:
-        """The file of an object."""
-        return str(self._place(key))
+        """The file of an object; without a key, the store's folder."""
+        return str(self._place(key) if key else self.root)
 
     def list(self, prefix: str) -> tuple[str, ...]:
         """Keys that begin with the prefix, sorted."""

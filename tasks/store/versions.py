@@ -63,7 +63,7 @@ def read_manifest(store: Store, dataset: str, version: int) -> Manifest:
     """
     key = version_key(dataset, max(version, 0))
     if not store.exists(key):
-        raise _no_version(store, dataset, version)
+        raise no_version(store, dataset, version)
     manifest = _decoded(store.read(key), key)
     if (manifest.dataset, manifest.version) != (dataset, version):
         raise _broken(f"is version {manifest.version} of {shown(manifest.dataset)}", f"{version} of {dataset}", key)
@@ -123,8 +123,17 @@ def open_version(store: Store, dataset: str, version: int | None = None) -> Snap
     """
     manifest = head(store, dataset) if version is None else read_manifest(store, dataset, version)
     if manifest is None:
-        raise _no_version(store, dataset, version)
+        raise no_version(store, dataset, version)
     return Snapshot(store, manifest)
+
+
+def no_version(store: Store, dataset: str, version: int | None) -> VersionNotFoundError:
+    """The error for a version that is not there, or for a data set that has none."""
+    versions = list_versions(store, dataset)
+    found = f"{dataset} has no version" + ("" if version is None else f" {version}")
+    if versions:
+        return VersionNotFoundError(found, fix=f"It has {versions[0]} to {versions[-1]}.")
+    return VersionNotFoundError(found, fix=f"Nothing was published yet: winnow run {dataset} --partition P")
 
 
 def _decoded(data: bytes, key: str) -> Manifest:
@@ -155,11 +164,3 @@ def _other_format(found: int, key: str) -> StoreError:
 def _broken(found: str, expected: str, key: str) -> StoreError:
     fix = "Nothing of Winnow changes a manifest: restore this file from a backup."
     return StoreError(f"the manifest {found}", expected=expected, where=key, fix=fix)
-
-
-def _no_version(store: Store, dataset: str, version: int | None) -> VersionNotFoundError:
-    versions = list_versions(store, dataset)
-    found = f"{dataset} has no version" + ("" if version is None else f" {version}")
-    if versions:
-        return VersionNotFoundError(found, fix=f"It has {versions[0]} to {versions[-1]}.")
-    return VersionNotFoundError(found, fix=f"Nothing was published yet: winnow run {dataset} --partition P")

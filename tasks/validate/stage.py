@@ -74,8 +74,8 @@ def screen(job: Job, store: Store, dataset: Dataset, staged: Staged) -> Screened
     raw_cells = [pl.col(raw_name(name)).alias(name) for name in names]
     frames = {
         "candidates": judged.filter(~stopping).select(*LINEAGE, *names),
-        "flagged": judged.filter(rules.broken()).select(
-            INPUT, RECORD, LINE, OFFSET, LENGTH, RAW, *rules.masks, *raw_cells
+        "flagged": judged.filter(rules.broken(*Severity)).select(
+            INPUT, RECORD, LINE, OFFSET, LENGTH, RAW, *rules.words, *raw_cells
         ),
     }
     if plan.repairing:

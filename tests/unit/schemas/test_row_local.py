@@ -36,7 +36,7 @@ LOCAL = [
     TEXT.str.split(" ").list.len() > 1,
     TEXT.str.split(" ").list.eval(pl.element().str.len_chars() > 1).list.all(),
     TEXT.str.to_date("%Y-%m-%d", strict=False).is_not_null(),
-    TEXT.str.json_decode(pl.Int64).is_null(),
+    TEXT.str.json_path_match("$.a").is_null(),
     DAY.dt.year() > 2000,
     TIME.dt.date() <= DAY,
     TIME.dt.truncate("1mo") == TIME,

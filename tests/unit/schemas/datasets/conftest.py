@@ -22,7 +22,9 @@ def broken_by() -> BrokenBy:
         dataset = load(name)
         frame = pl.DataFrame([row], schema={column.name: column.dtype for column in dataset.columns}, orient="row")
         checks = {one.id: one.captured for one in statements_of(dataset.model) if one.captured}
-        answers = frame.select(check.passes.fill_null(True).alias(rule_id) for rule_id, check in checks.items())
+        assert all(check.how == "native" and check.kind == "row" for check in checks.values())
+        passes = {rule_id: check.passes for rule_id, check in checks.items() if check.passes is not None}
+        answers = frame.select(expr.fill_null(True).alias(rule_id) for rule_id, expr in passes.items())
         return {rule_id for rule_id, passes in answers.row(0, named=True).items() if not passes}
 
     return ask

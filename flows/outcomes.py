@@ -1,0 +1,34 @@
+"""Outcomes: what a run did, as the command line prints it.
+
+Belongs here: the table and the JSON of outcomes. Does not belong here: anything that computes them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flows.console import emit, say, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.job import Outcome
+
+_COLUMNS = ("data set", "partition", "version", "records", "kept", "duplicate", "quarantined", "rejected", "repaired")
+
+
+def print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
+    """Prints a line of JSON for each outcome, or one table of their books and what is to be said of each."""
+    if as_json:
+        for outcome in outcomes:
+            emit(outcome)
+        return
+    table("", _COLUMNS, [_row(outcome) for outcome in outcomes])
+    for outcome in outcomes:
+        say(f"{outcome.dataset} {outcome.partition}: {outcome.note}")
+
+
+def _row(outcome: Outcome) -> tuple[object, ...]:
+    books = outcome.books
+    fates = (books.records, books.kept, books.duplicate, books.quarantined, books.rejected, books.repaired)
+    return (outcome.dataset, outcome.partition, outcome.version or "-", *fates)

@@ -1,0 +1,240 @@
+"""Columnar: the rows of a Parquet file as records.
+
+Belongs here: reading row groups one after another, and what becomes of those that can't be read. Does not belong here:
+the text of a value (cells).
+
+Parquet has no bytes of a record, so places are numbers only. Three things are rejected: a file that can't be opened,
+as one record that keeps its first bytes; the rows of a row group that can't be read, one by one, of which nothing is
+left to keep; and a row with a string that is not UTF-8, kept as JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, BinaryIO
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.errors import DumpUnreadableError, shown
+from schemas.records import FLAGS, LENGTH, LINE, OFFSET, RAW, RECORD
+from tasks.ingest.blocks import PLACE_SCHEMA, REJECT_SCHEMA, Block, FileFacts, record_schema
+from tasks.ingest.cells import base64_texts, cell_texts, json_texts
+from tasks.ingest.header import match_columns
+from tasks.ingest.listing import scratch_file
+from tasks.ingest.rejects import RejectRule, reject_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from tasks.ingest.blocks import ReadRequest
+    from tasks.ingest.streams import TextStream
+
+_CHUNK = 1 << 20
+_MOST_ROWS = 1 << 16
+#: A footer can claim any number of rows. Those of an unreadable row group are rejected one by one up to this number.
+_MOST_REJECTED = 10_000_000
+
+#: What pyarrow and polars raise at a file that is not what it says. `RuntimeError` is nesting too deep and what they
+#: have not implemented; a panic of polars is no `Exception`.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    pa.ArrowException,
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+)
+
+
+def read_columnar(text: TextStream, request: ReadRequest) -> Generator[Block, None, FileFacts]:
+    """Reads a Parquet file.
+
+    Raises:
+        HeaderError: its columns are not the declared ones.
+    """
+    with _random_access(text) as stored:
+        opened = _open(stored)
+        if isinstance(opened, str):
+            reason = f"can't be opened as Parquet: {opened}"
+            yield Block(pl.DataFrame(schema=record_schema(request.columns)), _whole_file(stored, reason, request))
+            return FileFacts(header_size=None)
+        columns = match_columns(opened.schema_arrow.names, request.columns, request.dialect.extra_columns, request.path)
+        rows = _Rows(opened, request)
+        yield from rows
+        claimed = None if rows.incredible else rows.claimed
+        return FileFacts(header_size=None, notes=columns.notes + rows.notes, footer_records=claimed)
+
+
+@contextlib.contextmanager
+def _random_access(text: TextStream) -> Iterator[BinaryIO]:
+    """The text as a file that can be read in any order: the stored one itself, or a copy of what decompresses."""
+    stored = text.whole()
+    if stored is not None:
+        yield stored
+        return
+    with scratch_file() as copy:
+        while chunk := text.read(_CHUNK):
+            _write(copy, chunk)
+        copy.seek(0)
+        yield copy
+
+
+def _write(copy: BinaryIO, chunk: bytes) -> None:
+    try:
+        copy.write(chunk)
+    except OSError as error:
+        fix = "Make room where temporary files go (TMPDIR)."
+        raise DumpUnreadableError(f"can't be copied to read it: {error.strerror}", fix=fix) from error
+
+
+def _open(stored: BinaryIO) -> pq.ParquetFile | str:
+    """The file, or why it can't be opened. INT96 is read in microseconds: nanoseconds wrap around in the year 2262."""
+    try:
+        file = pq.ParquetFile(
+            stored, page_checksum_verification=True, pre_buffer=False, coerce_int96_timestamp_unit="us"
+        )
+        names = file.schema_arrow.names
+        counts = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    except _UNREADABLE as error:
+        return shown(error)
+    return file if names and min(counts, default=0) >= 0 else "no column, or a row group with fewer than no rows"
+
+
+def _whole_file(stored: BinaryIO, reason: str, request: ReadRequest) -> pl.DataFrame:
+    stored.seek(0)
+    raw = stored.read(request.max_record_bytes)
+    size = stored.seek(0, 2)
+    cut = f"; the first {len(raw):,} of {size:,} bytes are kept" if size > len(raw) else ""
+    return reject_frame(_places(1, [raw]), [RejectRule.UNREADABLE_PARQUET], [reason + cut])
+
+
+def _places(first: int, raws: Sequence[bytes | None]) -> pl.DataFrame:
+    numbers = pl.int_range(first, first + len(raws), dtype=pl.UInt64, eager=True).alias(RECORD)
+    nothing = [pl.lit(None, PLACE_SCHEMA[name]).alias(name) for name in (LINE, OFFSET, LENGTH)]
+    return numbers.to_frame().with_columns(*nothing, pl.Series(RAW, raws, dtype=pl.Binary))
+
+
+class _Rows:
+    """The rows of an open file as blocks, once.
+
+    Attributes:
+        claimed: how many rows the footer claims, over all row groups.
+        incredible: whether one record stands for more unreadable rows than are rejected one by one.
+        notes: what a person should know; complete when all blocks have been read.
+    """
+
+    def __init__(self, file: pq.ParquetFile, request: ReadRequest) -> None:
+        self._file, self._request = file, request
+        self._groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
+        self._next = 1
+        self.claimed = sum(group.num_rows for group in self._groups)
+        self.incredible = False
+        self.notes = self._first_notes()
+
+    def __iter__(self) -> Iterator[Block]:
+        for number, group in enumerate(self._groups):
+            read, reason = 0, "it ends before the rows that the footer claims"
+            for batch in self._batches(number, group):
+                if isinstance(batch, str):
+                    reason = batch
+                    break
+                read += batch.num_rows
+                yield self._block(batch)
+            if read < group.num_rows:
+                yield from self._lost(group.num_rows - read, f"row group {number} can't be read: {reason}")
+
+    def _first_notes(self) -> tuple[str, ...]:
+        physical = self._file.schema
+        int96 = any(physical.column(position).physical_type == "INT96" for position in range(len(physical)))
+        stated = self._file.metadata.num_rows
+        notes = {
+            "INT96 timestamps are read in microseconds": int96,
+            f"the footer states {stated:,} rows, its row groups {self.claimed:,}": stated != self.claimed,
+            "no record": self.claimed == 0,
+        }
+        return tuple(note for note, holds in notes.items() if holds)
+
+    def _batches(self, number: int, group: pq.RowGroupMetaData) -> Iterator[pa.RecordBatch | str]:
+        """Batches of a row group, then, if it can't be read to its end, the reason."""
+        width = max(1, group.total_byte_size // max(1, group.num_rows))
+        rows = max(1, min(_MOST_ROWS, self._request.block_size // width))
+        batches = self._file.iter_batches(batch_size=rows, row_groups=[number], columns=list(self._request.columns))
+        while True:
+            try:
+                batch = next(batches, None)
+            except _UNREADABLE as error:
+                yield shown(error)
+                return
+            if batch is None:
+                return
+            if batch.num_rows:
+                yield batch
+
+    def _block(self, batch: pa.RecordBatch) -> Block:
+        parts = list(self._converted(batch))
+        records = [part.records for part in parts if part.records.height]
+        rejects = [part.rejects for part in parts if part.rejects.height]
+        return Block(
+            pl.concat(records or [pl.DataFrame(schema=record_schema(self._request.columns))]),
+            pl.concat(rejects or [pl.DataFrame(schema=REJECT_SCHEMA)]),
+        )
+
+    def _converted(self, batch: pa.RecordBatch) -> Iterator[Block]:
+        """The rows as text. Halves the rows that can't be converted together, until the bad ones stand alone."""
+        try:
+            cells = [cell_texts(batch.column(name)).alias(name) for name in self._request.columns]
+        except _UNREADABLE as error:
+            if batch.num_rows == 1:
+                yield self._refused(batch, error)
+                return
+            half = batch.num_rows // 2
+            yield from self._converted(batch.slice(0, half))
+            yield from self._converted(batch.slice(half))
+            return
+        places = _places(self._next, [None] * batch.num_rows)
+        self._next += batch.num_rows
+        yield Block(places.with_columns(pl.lit(0, pl.UInt8).alias(FLAGS), *cells), pl.DataFrame(schema=REJECT_SCHEMA))
+
+    def _refused(self, row: pa.RecordBatch, error: BaseException) -> Block:
+        encoding = isinstance(error, UnicodeError)
+        rule = RejectRule.NOT_UTF8 if encoding else RejectRule.UNREADABLE_PARQUET
+        reason = "a string that is not UTF-8" if encoding else f"a value that has no text: {shown(error)}"
+        rejects = reject_frame(_places(self._next, [_row_as_json(row)]), [rule], [reason])
+        self._next += 1
+        return Block(pl.DataFrame(schema=record_schema(self._request.columns)), rejects)
+
+    def _lost(self, rows: int, reason: str) -> Iterator[Block]:
+        if rows > _MOST_REJECTED:
+            self.incredible = True
+            reason = f"{reason}; stands for {rows:,} claimed rows"
+            self.notes += (f"one rejected record stands for {rows:,} rows that the footer claims",)
+            rows = 1
+        while rows:
+            count = min(rows, _MOST_ROWS)
+            rules = pl.repeat(RejectRule.UNREADABLE_PARQUET.value, count, dtype=pl.String, eager=True)
+            reasons = pl.repeat(reason, count, dtype=pl.String, eager=True)
+            rejects = reject_frame(_places(self._next, [None] * count), rules, reasons)
+            self._next += count
+            rows -= count
+            yield Block(pl.DataFrame(schema=record_schema(self._request.columns)), rejects)
+
+
+def _row_as_json(row: pa.RecordBatch) -> bytes:
+    """A row that has no text as JSON: bytes that are not UTF-8 in base64, what can't be shown at all as null."""
+    members = [f"{json.dumps(name)}:{_value_as_json(row.column(name))}" for name in row.schema.names]
+    return ("{" + ",".join(members) + "}").encode()
+
+
+def _value_as_json(column: pa.Array) -> str:
+    with contextlib.suppress(*_UNREADABLE):
+        return json_texts(column)[0]
+    with contextlib.suppress(*_UNREADABLE):
+        return json.dumps(base64_texts(column)[0])
+    return "null"

@@ -1,0 +1,144 @@
+"""Reader: one raw file as blocks of records and rejects, and a report of what was read.
+
+Belongs here: choosing the reader of the format, and keeping the books over all of them. Does not belong here: any
+format's own ways, or finding and opening files (listing).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from schemas.records import RawFile
+from tasks.ingest.blocks import ReadRequest
+from tasks.ingest.columnar import read_columnar
+from tasks.ingest.delimited import read_delimited
+from tasks.ingest.dialects import Dialect
+from tasks.ingest.jsonl import read_jsonl
+from tasks.ingest.reconcile import Tally
+from tasks.ingest.streams import TextStream
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from schemas.policies import Source
+    from tasks.ingest.blocks import Block, FileFacts
+
+BLOCK_SIZE = 32 << 20
+MAX_RECORD_BYTES = 16 << 20
+
+
+class _FormatReader(Protocol):
+    def __call__(self, text: TextStream, request: ReadRequest, /) -> Generator[Block, None, FileFacts]: ...
+
+
+_READERS: dict[str, _FormatReader] = {"csv": read_delimited, "jsonl": read_jsonl, "parquet": read_columnar}
+
+
+class RecordReader:
+    r"""Reads one raw file, once, in memory that depends on the size of a block and not on the file's.
+
+    Nothing in the file stops it, a header with other columns than the declared ones excepted: what can't be parsed is
+    rejected with its bytes, and a stream that breaks off ends in a rejected record. After each block and at the end
+    the books are checked (law 1). The blocks together are the same for every `block_size`.
+
+    Example:
+        >>> import io
+        >>> from schemas.policies import Source
+        >>> source = Source("{partition}.csv")
+        >>> reader = RecordReader(io.BytesIO(b"id,n\n1,x\n2\n"), path="a.csv", source=source, columns=["id", "n"])
+        >>> [(block.records["id"].to_list(), block.rejects["_raw"].to_list()) for block in reader]
+        [(['1'], [b'2\n'])]
+        >>> reader.report.records
+        2
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        *,
+        path: str,
+        source: Source,
+        columns: Sequence[str],
+        block_size: int = BLOCK_SIZE,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+    ) -> None:
+        """Prepares to read; the stream stays the caller's to close.
+
+        Args:
+            stream: stands at the file's first byte.
+            path: the file's, relative to the raw root; its suffixes tell the format that `source` leaves open.
+            source: how the file is written.
+            columns: the declared ones, in the order in which they are wanted.
+            block_size: bytes of text read at once.
+            max_record_bytes: the longest record that is parsed, less than 4 GiB.
+
+        Raises:
+            DeclarationError: neither declaration nor name tell the format, or the dialect is impossible.
+        """
+        self.path = path
+        dialect = Dialect.of(path, source)
+        self._request = ReadRequest(path, dialect, tuple(columns), block_size, max_record_bytes)
+        self._stream = stream
+        self._begun = False
+        self._report: RawFile | None = None
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yields the blocks; at least one record or reject is in each.
+
+        Raises:
+            HeaderError: the file's columns are not the declared ones.
+            DumpUnreadableError: the disk or the network failed.
+            BooksError: records and rejects are not the file; a defect.
+        """
+        if self._begun:
+            message = "a RecordReader reads its stream once"
+            raise RuntimeError(message)
+        self._begun = True
+        return self._blocks()
+
+    @property
+    def report(self) -> RawFile:
+        """What was read.
+
+        Raises:
+            RuntimeError: the end has not been reached.
+        """
+        if self._report is None:
+            message = "the report is there when all blocks have been read"
+            raise RuntimeError(message)
+        return self._report
+
+    def _blocks(self) -> Iterator[Block]:
+        text = TextStream(self._stream, self.path)
+        tally = Tally(self.path)
+        blocks = _READERS[self._request.dialect.format](text, self._request)
+        while True:
+            try:
+                block = next(blocks)
+            except StopIteration as end:
+                facts: FileFacts = end.value
+                break
+            tally.add(block)
+            yield block
+        text_size = None if facts.header_size is None else text.size
+        tally.close(text_size=text_size, header_size=facts.header_size, footer_records=facts.footer_records)
+        self._report = self._told(text, facts, text_size, tally.records)
+
+    def _told(self, text: TextStream, facts: FileFacts, text_size: int | None, records: int) -> RawFile:
+        size, sha256 = text.finish()
+        return RawFile(
+            path=self.path,
+            size=size,
+            sha256=sha256,
+            format=self._request.dialect.format,
+            compression=text.compression,
+            text_size=text_size,
+            header_size=facts.header_size,
+            records=records,
+            notes=(*self._compression_notes(text, size), *facts.notes),
+        )
+
+    def _compression_notes(self, text: TextStream, size: int) -> tuple[str, ...]:
+        named = self._request.dialect.named_compression
+        told = (f"compression is {text.compression} where the name says {named}",)
+        return (*(told if size and named != text.compression else ()), *((text.broken,) if text.broken else ()))

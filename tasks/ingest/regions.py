@@ -1,0 +1,156 @@
+"""Regions: the text of a raw file as stretches of whole records, in bounded memory.
+
+Belongs here: keeping the text that can't be cut yet until more of it has come, and the place of each record. Does not
+belong here: where records end (splitter), or what is in them (delimited, jsonl).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from schemas.records import LENGTH, LINE, OFFSET, RECORD
+from tasks.ingest.blocks import raw_column
+from tasks.ingest.rejects import RejectRule
+from tasks.ingest.splitter import Cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from tasks.ingest.splitter import Splitter
+    from tasks.ingest.streams import TextStream
+
+#: Bytes whose encoding is tried at once; a failure costs trying each record in them.
+_DECODED_AT_ONCE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch of text that holds whole records and nothing else.
+
+    Attributes:
+        data: the text.
+        offset: where in the file's text it begins.
+        line: number of the physical line on which it begins.
+        first_record: number of its first record.
+        cut: where its records are.
+    """
+
+    data: bytes
+    offset: int
+    line: int
+    first_record: int
+    cut: Cut
+
+    @property
+    def records(self) -> int:
+        """How many records it holds."""
+        return len(self.cut.verdicts)
+
+    def behind_first(self) -> Region:
+        """The same without its first record, which gives its number to none."""
+        cut, start = self.cut, int(self.cut.bounds[1])
+        rest = dataclasses.replace(
+            cut,
+            bounds=cut.bounds[1:] - start,
+            lines=cut.lines[1:],
+            delimiters=cut.delimiters[1:],
+            verdicts=cut.verdicts[1:],
+        )
+        return Region(self.data[start:], self.offset + start, self.line, self.first_record + 1, rest)
+
+    def chosen(self, mask: NDArray[np.bool_]) -> tuple[bytes, NDArray[np.int64]]:
+        """The text of some of the records on its own, and its bounds."""
+        if mask.all():
+            return self.data, self.cut.bounds
+        lengths = np.diff(self.cut.bounds)
+        text = np.frombuffer(self.data, np.uint8)[np.repeat(mask, lengths)]
+        return text.tobytes(), np.append(0, np.cumsum(lengths[mask]))
+
+    def places(self, mask: NDArray[np.bool_]) -> pl.DataFrame:
+        """Some of the records as the columns of `PLACE_SCHEMA`; they keep no other record's bytes in memory."""
+        cut = self.cut
+        return pl.DataFrame(
+            {
+                RECORD: pl.Series(self.first_record + np.flatnonzero(mask), dtype=pl.UInt64),
+                LINE: pl.Series(self.line + cut.lines[mask], dtype=pl.UInt64),
+                OFFSET: pl.Series(self.offset + cut.bounds[:-1][mask], dtype=pl.UInt64),
+                LENGTH: pl.Series(np.diff(cut.bounds)[mask], dtype=pl.UInt32),
+            }
+        ).with_columns(raw_column(*self.chosen(mask)))
+
+    def undecodable(self) -> NDArray[np.bool_]:
+        """For each record whether it is not UTF-8."""
+        found = np.zeros(self.records, np.bool_)
+        if self.data.isascii():
+            return found
+        bounds = self.cut.bounds
+        first = 0
+        while first < self.records:
+            reach = bounds[first] + _DECODED_AT_ONCE
+            behind = max(first + 1, int(np.searchsorted(bounds, reach, side="right")) - 1)
+            if not _is_utf8(self.data[bounds[first] : bounds[behind]]):
+                found[first:behind] = [not _is_utf8(self.data[bounds[i] : bounds[i + 1]]) for i in range(first, behind)]
+            first = behind
+        return found
+
+
+def regions(text: TextStream, splitter: Splitter, *, block_size: int, first_record: int = 1) -> Iterator[Region]:
+    """The rest of a text, cut into regions one after another without a gap.
+
+    If the stream breaks off, what stands behind the last whole record is one more record, which may be empty, with the
+    verdict `truncated_stream`; a line that the break left unterminated is not whole.
+
+    Args:
+        text: read to its end.
+        splitter: tells where records end.
+        block_size: bytes read at once. Memory is a few times the greatest of this, the longest record, and what one
+            compressed slice expands to.
+        first_record: number of the first record.
+    """
+    start = Region(b"", text.size, 1, first_record, Cut.nothing(within_line=False))
+    pending, ended = b"", False
+    while not ended:
+        # Doubling what is pending keeps the work linear where a record spans many blocks.
+        wanted = max(block_size, len(pending))
+        block = text.read(wanted)
+        ended = len(block) < wanted
+        pending += block
+        more = True
+        while more:
+            final = ended and not text.broken
+            cut = splitter.split(pending, final=final, within_line=start.cut.within_line)
+            more = cut.more
+            if cut.end:
+                region = dataclasses.replace(start, data=pending[: cut.end], cut=cut)
+                yield region
+                pending, start = pending[cut.end :], _behind(region)
+    if text.broken:
+        yield dataclasses.replace(start, data=pending, cut=_truncated(len(pending)))
+
+
+def _behind(region: Region) -> Region:
+    """An empty region that begins where another ends."""
+    cut = Cut.nothing(within_line=region.cut.within_line)
+    line, record = region.line + region.cut.line_ends, region.first_record + region.records
+    return Region(b"", region.offset + len(region.data), line, record, cut)
+
+
+def _truncated(length: int) -> Cut:
+    verdicts = np.full(1, RejectRule.TRUNCATED_STREAM.code, np.uint8)
+    none = np.zeros(1, np.int64)
+    return Cut(np.array([0, length]), none, none, verdicts, 0, within_line=False, more=False)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,213 @@
+"""The local store: objects appear whole or not at all, and nothing that was published is replaced."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from schemas.errors import SettingsError, StoreError
+from tasks.store.local import LocalStore, open_store
+
+DATA = "trips/clean/d/0123456789abcdef-00000.parquet"
+STAGED = "trips/_staging/d/records.parquet"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store")
+
+
+def everything_in(store: LocalStore) -> list[Path]:
+    return [path for path in store.root.rglob("*") if path.is_file()]
+
+
+def test_opening_makes_nothing(tmp_path: Path) -> None:
+    open_store(tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_url_is_no_folder() -> None:
+    with pytest.raises(SettingsError, match="expected a folder"):
+        open_store("s3://bucket/store")
+
+
+def test_create_makes_an_object_once(store: LocalStore) -> None:
+    assert store.create("a/b.json", b"first")
+    assert not store.create("a/b.json", b"second")
+    assert store.read("a/b.json") == b"first"
+    assert len(everything_in(store)) == 1
+
+
+def test_create_survives_writes_that_take_only_a_part(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, bytes(data)[:7]))
+    assert store.create("a", b"0123456789" * 10)
+    assert store.read("a") == b"0123456789" * 10
+
+
+def test_create_recognises_its_own_link_when_the_answer_was_lost(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def link_without_answer(source: Path, target: Path) -> None:
+        link(source, target)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+    monkeypatch.setattr(os, "link", link_without_answer)
+    assert store.create("a", b"mine")
+
+
+def test_create_loses_a_race_after_looking(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = os.link
+
+    def link_too_late(source: Path, target: Path) -> None:
+        Path(target).write_bytes(b"theirs")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", link_too_late)
+    assert not store.create("a", b"mine")
+    assert store.read("a") == b"theirs"
+    assert len(everything_in(store)) == 1
+
+
+def test_a_file_system_without_links_is_refused_in_words(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_link(source: Path, target: Path) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "link", no_link)
+    with pytest.raises(StoreError, match=r"hard links.*local disk"):
+        store.create("a", b"x")
+    assert everything_in(store) == []
+
+
+def test_a_data_file_appears_after_the_block(store: LocalStore) -> None:
+    with store.writing(DATA) as path:
+        Path(path).write_bytes(b"rows")
+        assert not store.exists(DATA)
+        assert store.list("") == ()
+    assert store.read(DATA) == b"rows"
+    assert len(everything_in(store)) == 1
+
+
+def test_nothing_appears_when_the_block_raises(store: LocalStore) -> None:
+    with pytest.raises(ZeroDivisionError), store.writing(DATA) as path:
+        Path(path).write_bytes(b"half of the ro")
+        raise ZeroDivisionError
+    assert everything_in(store) == []
+
+
+@pytest.mark.parametrize("key", [DATA, STAGED])
+def test_the_same_bytes_may_be_written_twice(store: LocalStore, key: str) -> None:
+    for _ in range(2):
+        store.write_file(key, lambda path: Path(path).write_bytes(b"rows"))
+    assert store.read(key) == b"rows"
+    assert len(everything_in(store)) == 1
+
+
+def test_a_published_name_is_never_given_to_other_bytes(store: LocalStore) -> None:
+    store.write_file(DATA, lambda path: Path(path).write_bytes(b"rows"))
+    with pytest.raises(StoreError, match="other content"):
+        store.write_file(DATA, lambda path: Path(path).write_bytes(b"rowz"))
+    assert store.read(DATA) == b"rows"
+    assert len(everything_in(store)) == 1
+
+
+def test_a_staged_object_is_replaced(store: LocalStore) -> None:
+    for data in (b"of a killed run", b"mine"):
+        store.write_file(STAGED, lambda path, data=data: Path(path).write_bytes(data))
+    assert store.read(STAGED) == b"mine"
+
+
+def test_polars_and_the_store_agree_on_awkward_folders(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "with [brackets] * and %2F")
+    frame = pl.DataFrame({"a": [1, 2]})
+    store.write_file("t/clean/a%2Fb=c/x.parquet", frame.write_parquet)
+    assert pl.scan_parquet(store.path("t/clean/a%2Fb=c/x.parquet"), glob=False).collect().equals(frame)
+
+
+def test_list_gives_whole_objects_below_a_prefix_in_order(store: LocalStore) -> None:
+    for key in ("t/b/2", "t/a/1", "t/ab", "u/x"):
+        store.create(key, b"")
+    (store.root / "t/a/.tmp-left-by-a-killed-writer").write_bytes(b"half")
+    assert store.list("t/") == ("t/a/1", "t/ab", "t/b/2")
+    assert store.list("t/a") == ("t/a/1", "t/ab")
+    assert store.list("t/a/") == ("t/a/1",)
+    assert store.list("nowhere/") == ()
+    assert store.list("") == ("t/a/1", "t/ab", "t/b/2", "u/x")
+
+
+def test_size_hash_and_existence(store: LocalStore) -> None:
+    store.create("a", b"12345")
+    assert store.size("a") == 5
+    assert store.sha256("a") == hashlib.sha256(b"12345").hexdigest()
+    assert store.exists("a")
+    assert not store.exists("b")
+    assert not store.exists("a/b")
+
+
+@pytest.mark.parametrize("ask", ["read", "size", "sha256"])
+def test_an_absent_object_is_told(store: LocalStore, ask: str) -> None:
+    with pytest.raises(StoreError, match="'nothing/here': it is not there"):
+        getattr(store, ask)("nothing/here")
+
+
+def test_delete_is_done_when_nothing_is_there(store: LocalStore) -> None:
+    store.create("a/b", b"")
+    store.delete("a/b")
+    store.delete("a/b")
+    store.delete("never/there")
+    assert not store.exists("a/b")
+
+
+def test_clear_takes_objects_and_leftovers_but_only_below_the_prefix(store: LocalStore) -> None:
+    for key in ("t/_staging/d/x", "t/_staging/d/y/z", "t/_staging/da"):
+        store.create(key, b"")
+    (store.root / "t/_staging/d/.tmp-1").write_bytes(b"")
+    store.clear("t/_staging/d/")
+    store.clear("t/_staging/d/")
+    assert store.list("") == ("t/_staging/da",)
+    assert not (store.root / "t/_staging/d").exists()
+
+
+def test_clear_unfinished_leaves_every_object(store: LocalStore) -> None:
+    store.create("t/clean/d/x", b"")
+    leftover = store.root / "t/clean/d/.tmp-1"
+    leftover.write_bytes(b"")
+    store.clear_unfinished("t/clean/d/")
+    store.clear_unfinished("t/nowhere/")
+    assert store.list("") == ("t/clean/d/x",)
+    assert not leftover.exists()
+
+
+@pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/passwd", "a//b", "a/./b", "a\nb", "a\0b", ".tmp-1", "a/"])
+def test_a_key_that_leads_elsewhere_is_refused(store: LocalStore, key: str) -> None:
+    for ask in (store.read, store.path, store.exists, store.delete):
+        with pytest.raises(StoreError, match="is no key"):
+            ask(key)
+
+
+def test_a_file_in_the_way_is_told(store: LocalStore) -> None:
+    store.create("t", b"a file where the data set's folder should be")
+    with pytest.raises(StoreError, match="a file lies where a folder is needed"):
+        store.create("t/_versions/1.json", b"")
+    with pytest.raises(StoreError, match="a file lies where a folder is needed"):
+        store.write_file(DATA.replace("trips", "t"), lambda path: Path(path).write_bytes(b""))
+
+
+def test_a_name_too_long_is_told(store: LocalStore) -> None:
+    with pytest.raises(StoreError, match="Shorten the partition's name"):
+        store.create("t/" + "x" * 300, b"")
+
+
+def test_a_store_that_may_not_be_written_is_told(store: LocalStore) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    store.root.mkdir(mode=0o500)
+    with pytest.raises(StoreError, match="permission denied"):
+        store.create("a", b"")
