@@ -195,5 +195,6 @@ def _blank(region: Region) -> NDArray[np.bool_]:
     if not len(text):
         return np.zeros(len(lengths), np.bool_)
     first = text[bounds[:-1]]
-    line_feed: NDArray[np.bool_] = (lengths == 1) & (first == _LF)
-    return line_feed | ((lengths == 2) & (first == _CR) & (text[bounds[1:] - 1] == _LF))
+    alone = (lengths == 1) & (first == _LF)
+    blank: NDArray[np.bool_] = alone | ((lengths == 2) & (first == _CR) & (text[bounds[1:] - 1] == _LF))
+    return blank

@@ -38,6 +38,9 @@ _MOST_LEVELS = 100
 _TOO_DEEP = f"not JSON, or nested more than {_MOST_LEVELS} levels deep"
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _WHITE_SPACE = b" \t\r\n"
+_KINDS_AS_THEY_ARE = frozenset({str, type(None)})
+#: As plain numbers: arithmetic on enumerations takes longer than parsing a short line.
+_DUPLICATE, _EXTRA = RecordFlag.DUPLICATE_KEY.value, RecordFlag.EXTRA_KEY.value
 
 
 class _Number(str):
@@ -94,9 +97,10 @@ class _Lines:
         rules: list[str] = []
         reasons: list[str] = []
         good = np.ones(region.records, np.bool_)
-        for number, record in enumerate(_records(region)):
+        for number, (record, verdict) in enumerate(_records(region)):
             try:
-                self._refuse_cut(region, number)
+                if verdict:
+                    self._refuse_cut(verdict)
                 row, flag = self._parse(record)
             except _RefusedError as refused:
                 good[number] = False
@@ -110,44 +114,45 @@ class _Lines:
         records = region.places(good).with_columns(pl.Series(FLAGS, flags, dtype=pl.UInt8), *texts)
         return Block(records, reject_frame(region.places(~good), rules, reasons))
 
-    def _refuse_cut(self, region: Region, number: int) -> None:
-        verdict = int(region.cut.verdicts[number])
-        if verdict:
-            rule = RejectRule.of_code(verdict)
-            longest = self._request.max_record_bytes
-            raise _RefusedError(
-                rule, text_reason(fields=0, max_record_bytes=longest, broken=self._text.broken)(rule, 0)
-            )
+    def _refuse_cut(self, verdict: int) -> NoReturn:
+        rule, longest = RejectRule.of_code(verdict), self._request.max_record_bytes
+        reason = text_reason(fields=0, max_record_bytes=longest, broken=self._text.broken)
+        raise _RefusedError(rule, reason(rule, 0))
 
     def _parse(self, record: bytes) -> tuple[list[str | None], int]:
         members = _parse_object(record)
         values = dict(members)
-        flags = RecordFlag.DUPLICATE_KEY if len(values) < len(members) else RecordFlag(0)
+        flags = _DUPLICATE if len(values) < len(members) else 0
         if not values.keys() <= self._declared:
             flags |= self._meet_extra(values)
-        cells = (values.get(name) for name in self._columns)
-        return [cell if cell is None or type(cell) is str else _text(cell) for cell in cells], int(flags)
+        cells: list[Any] = [*map(values.get, self._columns)]
+        if not _KINDS_AS_THEY_ARE.issuperset(map(type, cells)):
+            cells = [None if cell is None else _text(cell) for cell in cells]
+        return cells, flags
 
-    def _meet_extra(self, values: dict[str, Any]) -> RecordFlag:
+    def _meet_extra(self, values: dict[str, Any]) -> int:
         if not self._ignores:
-            return RecordFlag.EXTRA_KEY
+            return _EXTRA
         extra = [name for name in values if name not in self._declared]
         self._values_left_out += len(extra)
         for name in extra:
             if len(self._left_out) <= LISTED_NAMES:
                 self._left_out.setdefault(name)
-        return RecordFlag(0)
+        return 0
 
 
-def _records(region: Region) -> Iterator[bytes]:
-    return (region.data[start:stop] for start, stop in itertools.pairwise(region.cut.bounds.tolist()))
+def _records(region: Region) -> Iterator[tuple[bytes, int]]:
+    pairs = itertools.pairwise(region.cut.bounds.tolist())
+    verdicts = region.cut.verdicts.tolist()
+    return ((region.data[start:stop], verdict) for (start, stop), verdict in zip(pairs, verdicts, strict=True))
 
 
 def _parse_object(record: bytes) -> _Members:
-    if not record.strip(_WHITE_SPACE):
+    content = record.strip(_WHITE_SPACE)
+    if not content:
         raise _RefusedError(RejectRule.BLANK_LINE, "a line with nothing in it")
     try:
-        text = record.decode()
+        text = content.decode()
     except UnicodeDecodeError:
         raise _RefusedError(RejectRule.NOT_UTF8, "not UTF-8 text") from None
     maybe_deep = text.count("[") + text.count("{") > _MOST_LEVELS
@@ -161,7 +166,9 @@ def _parse_object(record: bytes) -> _Members:
 
 def _parse_json(text: str, *, maybe_deep: bool) -> Any:  # noqa: ANN401  # JSON is whatever stands there
     try:
-        return _DECODER.decode(text)
+        value, end = _DECODER.raw_decode(text)
+        if end < len(text):
+            raise json.JSONDecodeError("text behind the value", text, end)
     except RecursionError:
         reason = _TOO_DEEP
     except json.JSONDecodeError as error:
@@ -169,6 +176,8 @@ def _parse_json(text: str, *, maybe_deep: bool) -> Any:  # noqa: ANN401  # JSON 
         # words may quote the text.
         found = f"not JSON: {ascii(error.msg)[1:-1]} at character {error.pos + 1:,}"
         reason = _TOO_DEEP if maybe_deep else found
+    else:
+        return value
     raise _RefusedError(RejectRule.NOT_JSON, reason)
 
 

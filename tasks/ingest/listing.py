@@ -8,7 +8,6 @@ begins with a full stop matches only a pattern that does, since tools write unfi
 
 from __future__ import annotations
 
-import io
 import re
 import stat
 import tempfile
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from schemas.errors import DumpMissingError, DumpUnreadableError, UsageError, shown
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterator
 
 _PARTITION = "{partition}"

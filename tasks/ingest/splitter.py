@@ -216,8 +216,10 @@ class Splitter:
         starts = lines.starts
         stops = np.append(lines.ends, _NOWHERE)[last]
         limits = starts + self.max_record_bytes
-        stray = flaws < np.minimum(stops, limits)
-        unclosed = ~stray & (stops > limits)
+        flawed = flaws < stops
+        # A quote is judged by the two bytes behind it, so it counts only where all text that it takes is at hand.
+        stray = flawed & ((stops <= limits) | (flaws + 2 < limits))
+        unclosed = ~stray & (flawed | (stops > limits))
         undecided = unclosed & (stops == _NOWHERE) & (limits > lines.ends[-1]) & (not final)
         codes = (_UNDECIDED, RejectRule.STRAY_QUOTE.code, RejectRule.UNCLOSED_QUOTE.code)
         return np.select([undecided, stray, unclosed], [np.uint8(code) for code in codes], np.uint8(0))

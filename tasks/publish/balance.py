@@ -78,11 +78,12 @@ def balance(
     imbalances = [*_miscounted_files(files, counted), *_strangers(counted)]
     repaired: Counter[int] = Counter()
     broken: dict[int, str] = {}
-    # Where far too many records are said to be, they are not looked for up to the last.
-    end = min(written.total, int(counted["records"].sum()) + at_once)
-    for first in range(0, max(end, 1), at_once):
-        repaired.update(written.repaired(first, at_once))
-        for number, trouble in written.disorder(first, at_once):
+    # One more place than there are rows is empty for certain, so that a file that is said to have far too many records
+    # is not searched up to the last of them.
+    end = min(written.total, int(counted["records"].sum()) + 1)
+    for first in range(0, end, at_once):
+        repaired.update(written.repaired(first, min(at_once, end - first)))
+        for number, trouble in written.disorder(first, min(at_once, end - first)):
             broken.setdefault(number, trouble)
     books = []
     for number, raw in enumerate(inputs):
@@ -148,7 +149,7 @@ class _Written:
 
     def disorder(self, first: int, count: int) -> Iterator[tuple[int, str]]:
         """The input and the trouble of records, among these places, that have no fate or several."""
-        expected = pl.int_range(min(count, self.total - first), dtype=pl.UInt32, eager=True)
+        expected = pl.int_range(count, dtype=pl.UInt32, eager=True)
         offset = (pl.col(_PLACE) - first).cast(pl.UInt32)
         parts = [self._places(role, first, count).select(offset) for role in self.fates]
         nothing = pl.LazyFrame(schema={_PLACE: pl.UInt32})

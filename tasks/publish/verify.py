@@ -19,7 +19,7 @@ from schemas.errors import StoreError, WinnowError, shown
 from schemas.records import Manifest, OutputFile, PartitionEntry, RawFile, Role
 from tasks.ingest.listing import open_raw
 from tasks.publish.digest import version_digest
-from tasks.publish.written import differences, read_back
+from tasks.publish.written import differences, read_back, row_count
 from tasks.store.paths import data_prefix, file_key, quote, version_key
 from tasks.store.versions import list_versions, no_version, read_manifest
 
@@ -248,13 +248,14 @@ def _file_findings(store: Store, dataset: str, file: OutputFile) -> Iterator[Fin
             yield Finding(Kind.FILE, key, "it is missing")
             return
         size, sha256 = store.size(key), store.sha256(key)
+        if size != file.size:
+            yield Finding(Kind.FILE, key, f"it has {size:,} bytes, expected {file.size:,}")
+        if sha256 != file.sha256:
+            yield Finding(Kind.FILE, key, f"its sha256 is {sha256}, expected {shown(file.sha256)}")
+        elif (rows := row_count(store, key)) != file.rows:
+            yield Finding(Kind.FILE, key, f"it has {rows:,} rows, expected {file.rows:,}")
     except StoreError as error:
         yield Finding(Kind.FILE, key, str(error))
-        return
-    if size != file.size:
-        yield Finding(Kind.FILE, key, f"it has {size:,} bytes, expected {file.size:,}")
-    if sha256 != file.sha256:
-        yield Finding(Kind.FILE, key, f"its sha256 is {sha256}, expected {shown(file.sha256)}")
 
 
 def _raw_findings(raw_root: str, inputs: tuple[RawFile, ...]) -> Iterator[Finding]:
@@ -262,7 +263,7 @@ def _raw_findings(raw_root: str, inputs: tuple[RawFile, ...]) -> Iterator[Findin
         try:
             with open_raw(f"{raw_root}/{raw.path}") as stream:
                 sha256, size = hashlib.file_digest(stream, "sha256").hexdigest(), stream.tell()
-        except WinnowError as error:
+        except (WinnowError, OSError) as error:
             yield Finding(Kind.RAW, raw.path, str(error))
             continue
         if (size, sha256) != (raw.size, raw.sha256):

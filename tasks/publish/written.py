@@ -43,9 +43,24 @@ def differences(store: Store, dataset: str, entry: PartitionEntry) -> tuple[str,
         return tuple(recount(_rows(store, dataset, entry.files), entry))
 
 
+def row_count(store: Store, key: str) -> int:
+    """How many rows a file has, by its footer.
+
+    Raises:
+        StoreError: it can't be read.
+    """
+    with legible(key):
+        return int(_scan([store.path(key)]).select(pl.len()).collect().item())
+
+
 def _rows(store: Store, dataset: str, files: Sequence[OutputFile]) -> dict[Role, pl.LazyFrame]:
     """The rows of each role that has files."""
     paths: dict[Role, list[str]] = {}
     for file in files:
         paths.setdefault(file.role, []).append(store.path(file_key(dataset, file.path)))
-    return {role: pl.scan_parquet(each, glob=False, hive_partitioning=False) for role, each in paths.items()}
+    return {role: _scan(each) for role, each in paths.items()}
+
+
+def _scan(paths: list[str]) -> pl.LazyFrame:
+    # Names are taken as they are: a store's folder may have a bracket, and a partition's name an equals sign.
+    return pl.scan_parquet(paths, glob=False, hive_partitioning=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -57,9 +57,13 @@ class Cleaned:
         """The newest version."""
         return open_version(open_store(self.root), "sales")
 
-    def rows(self, role: Role) -> pl.DataFrame:
+    def frame(self, role: Role) -> pl.DataFrame:
         """All rows of a role."""
         return self.version.scan(role).collect()
+
+    def rows(self, role: Role) -> list[dict[str, Any]]:
+        """All rows of a role, each by its columns."""
+        return list(self.frame(role).iter_rows(named=True))
 
 
 @pytest.fixture
