@@ -7,6 +7,7 @@ Belongs here: from a folder of declarations to `Dataset` objects. Does not belon
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
 import re
 import sys
@@ -74,7 +75,20 @@ def load(name: str, folders: Sequence[Path] = ()) -> Dataset:
 
 
 def load_file(path: Path) -> Dataset:
-    """Imports the declaration in a file; see `load`."""
+    """Imports the declaration in a file; see `load`.
+
+    The same content is imported once, since a cleaning loads its declaration in each of its tasks; an edited file is
+    imported anew, so that a worker that lives for weeks sees it.
+    """
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise DeclarationError(f"can't be read: {error.strerror}", where=str(path)) from None
+    return _loaded(path, source)
+
+
+@functools.lru_cache(maxsize=64)
+def _loaded(path: Path, source: bytes) -> Dataset:  # noqa: ARG001  # the source is there to be compared by the cache
     from schemas.dataset import Dataset  # imports pandera, which takes seconds: `find` must not need it
 
     declared = getattr(_imported(path), "DATASET", None)
@@ -86,8 +100,7 @@ def load_file(path: Path) -> Dataset:
 
 
 def _imported(path: Path) -> ModuleType:
-    # Each load runs the file anew, so that a worker that lives for weeks sees an edited declaration. The module has to
-    # stand in sys.modules because pandera resolves a model's annotations through it.
+    # The module has to stand in sys.modules because pandera resolves a model's annotations through it.
     name = f"schemas.datasets.{path.stem}" if path.parent == BUILT_IN else f"winnow_datasets.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -167,8 +167,6 @@ def _parse_object(record: bytes) -> _Members:
 def _parse_json(text: str, *, maybe_deep: bool) -> Any:  # noqa: ANN401  # JSON is whatever stands there
     try:
         value, end = _DECODER.raw_decode(text)
-        if end < len(text):
-            raise json.JSONDecodeError("text behind the value", text, end)
     except RecursionError:
         reason = _TOO_DEEP
     except json.JSONDecodeError as error:
@@ -177,7 +175,9 @@ def _parse_json(text: str, *, maybe_deep: bool) -> Any:  # noqa: ANN401  # JSON 
         found = f"not JSON: {ascii(error.msg)[1:-1]} at character {error.pos + 1:,}"
         reason = _TOO_DEEP if maybe_deep else found
     else:
-        return value
+        if end == len(text):
+            return value
+        reason = _TOO_DEEP if maybe_deep else f"not JSON: text behind the value at character {end + 1:,}"
     raise _RefusedError(RejectRule.NOT_JSON, reason)
 
 

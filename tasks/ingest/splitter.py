@@ -248,13 +248,13 @@ class Splitter:
             return np.zeros(len(starts), np.int64)
         found = (text[:end] == self.delimiter).view(np.uint8)
         if inside is None:
-            return np.add.reduceat(found, starts, dtype=np.int64)
+            return np.add.reduceat(found, starts, dtype=np.int32)
         inside = inside[:end]
-        outside = np.add.reduceat(found & (inside ^ 1), starts, dtype=np.int64)
+        outside = np.add.reduceat(found & (inside ^ 1), starts, dtype=np.int32)
         # Behind a rejected line with an odd number of quotes the parities have changed places.
         swapped = np.concatenate([np.zeros(1, np.uint8), inside[starts[1:] - 1]]) == 1
         return (
-            np.where(swapped, np.add.reduceat(found & inside, starts, dtype=np.int64), outside)
+            np.where(swapped, np.add.reduceat(found & inside, starts, dtype=np.int32), outside)
             if swapped.any()
             else outside
         )

@@ -6,6 +6,7 @@ compile), or verdicts that need other rows (dedupe and the rules across rows com
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -44,7 +45,11 @@ def compiled(dataset: Dataset, plan: NormalisePlan) -> CompiledRules:
     broken |= {f"{dataset.key_name}.conflict": pl.col(CONFLICT)}
     own = dataset.own_rules
     model_rules = dataset.rules[: len(dataset.rules) - len(own)]
-    return compile_rules(dataset.model, model_rules).with_rules((rule, broken[rule.id]) for rule in own)
+    return _compiled_model(dataset.model, model_rules).with_rules((rule, broken[rule.id]) for rule in own)
+
+
+# Compiling tries every check on small frames; a cleaning needs the result in two of its stages.
+_compiled_model = functools.lru_cache(maxsize=64)(compile_rules)
 
 
 def records_of(store: Store, dataset: Dataset, staged: Staged, *, cells: bool = True) -> pl.LazyFrame:
