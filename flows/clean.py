@@ -79,18 +79,19 @@ def clean(job: Job, stages: Stages) -> Outcome:
     A run that was killed anywhere is finished by running it again: what it staged is cleared, what it wrote under final
     names is written again with the same bytes, and what it committed is recognised as unchanged.
     """
-    with _at_home(job) as job, lease(job.open_store(), job.dataset, job.partition, job.run_id):
-        before = unchanged(job, job.open_store(), job.load())
-        if before is not None:
-            logger.info("%s %s: %s", job.dataset, job.partition, before.note)
-            return before
-        with staging(job.open_store(), job.dataset, job.partition):
+    with _at_home(job) as job:
+        store = job.open_store()
+        with lease(store, job.dataset, job.partition, job.run_id), staging(store, job.dataset, job.partition):
+            before = unchanged(job, store, job.load())
+            if before is not None:
+                logger.info("%s %s: %s", job.dataset, job.partition, before.note)
+                return before
             staged = stages.ingest(job)
             screened = stages.screen(job, staged)
             settled = stages.settle(job, staged, screened)
             outcome = stages.publish(job, staged, screened, settled)
-    if outcome.published:
-        stages.report(job, outcome)
+        if outcome.published:
+            stages.report(job, outcome)
     return outcome
 
 

@@ -8,6 +8,9 @@ Commands that only read never import Prefect, pandera or pandas: they answer wit
 
 from __future__ import annotations
 
+import io
+import sys
+
 import typer
 
 from flows import cli_inspect, cli_run
@@ -27,6 +30,10 @@ for group in (cli_run.COMMANDS, cli_inspect.COMMANDS):
 
 def main() -> None:
     """Runs the command line; the process exits with 0 done, 1 stopped by the data, 2 wrong usage, 3 environment."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows fewer characters than the data has shows their escapes.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()
 
 

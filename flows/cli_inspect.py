@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tasks.publish.verify import VerifyReport
+    from tasks.report.card import ColumnCard, RuleCard
     from tasks.report.explain import Explanation
     from tasks.store.home import Store
 
@@ -53,7 +54,7 @@ def list_datasets(*, as_json: AsJson = False) -> None:
             for each in found:
                 emit(each)
             return
-        rows = [(each["dataset"], each["version"] or "-", each["rules"], each["title"]) for each in found]
+        rows = [(each["dataset"], each["version"], each["rules"], each["title"]) for each in found]
         table("", ["dataset", "version", "rules", "what it is"], rows)
 
 
@@ -72,11 +73,18 @@ def show(dataset: DatasetName, *, as_json: AsJson = False) -> None:
             for line in lines:
                 say(f"{label:<8} {line}")
         say()
-        columns = [(c.name, c.dtype, "yes" if c.nullable else "", c.notes, c.description) for c in card.columns]
-        table("Columns", ["column", "type", "may be missing", "read as", "what it holds"], columns)
+        table("Columns", ["column", "type", "what it holds"], [_column(column) for column in card.columns])
         say()
-        rules = [(rule.id, rule.severity, rule.how, rule.reason) for rule in card.rules]
-        table("Rules", ["rule", "severity", "evaluated", "reason"], rules)
+        table("Rules", ["rule", "severity", "reason"], [_rule(rule) for rule in card.rules])
+
+
+def _column(column: ColumnCard) -> tuple[str, str, str]:
+    kind = f"{column.dtype} or missing" if column.nullable else column.dtype
+    return column.name, kind, " ".join([column.description, *([f"({column.notes})"] if column.notes else [])]).strip()
+
+
+def _rule(rule: RuleCard) -> tuple[str, str, str]:
+    return rule.id, rule.severity, rule.reason if rule.how == "native" else f"{rule.reason} ({rule.how})"
 
 
 def versions(

@@ -3,13 +3,11 @@
 Belongs here: their arguments and what they print. Does not belong here: commands that only read (cli_inspect), or the
 flows themselves.
 
-Prefect is imported inside the commands, after `prepare_prefect`: importing it takes seconds and reads its settings.
+Prefect is imported inside the commands, after `_ready`: importing it takes seconds and reads its settings.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,12 +15,24 @@ import typer
 from flows.cli_inspect import AsJson, DatasetName
 from flows.console import say, told
 from flows.outcomes import print_outcomes
-from flows.settings import prepare_prefect
+from flows.settings import load_settings, prepare_prefect
+from schemas import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Clean and balance the books, but publish nothing.")]
+
+
+def _ready(datasets: Iterable[str] = ()) -> None:
+    """Sees that the data sets are declared, at once, and then, after Prefect's seconds, that its server answers."""
+    folders = load_settings().folders
+    for dataset in datasets:
+        registry.locate(dataset, folders)
+    prepare_prefect()
+    from flows.server import check_server
+
+    check_server()
 
 
 def run(
@@ -34,7 +44,7 @@ def run(
 ) -> None:
     """Cleans one partition and publishes it as a new version."""
     with told(as_json=as_json):
-        prepare_prefect()
+        _ready([dataset])
         from flows.clean import clean_partition
 
         print_outcomes([clean_partition(dataset, partition, reason="run", dry_run=dry_run)], as_json=as_json)
@@ -48,7 +58,7 @@ def nightly(
 ) -> None:
     """Cleans the newest partition of every data set."""
     with told(as_json=as_json):
-        prepare_prefect()
+        _ready(datasets or ())
         from flows.nightly import nightly as nightly_flow
         from schemas.errors import NightFailedError
 
@@ -70,7 +80,7 @@ def backfill(
 ) -> None:
     """Cleans a range of partitions, one after another."""
     with told(as_json=as_json):
-        prepare_prefect()
+        _ready([dataset])
         from flows.backfill import backfill as backfill_flow
 
         print_outcomes(backfill_flow(dataset, first, last, dry_run=dry_run), as_json=as_json)
@@ -83,7 +93,7 @@ def demo(
 ) -> None:
     """Cleans a month of real flights, night by night, and shows the books."""
     with told(as_json=as_json):
-        prepare_prefect()
+        _ready()
         from flows.demo import demo as run_demo
 
         run_demo(nights, as_json=as_json)
@@ -92,10 +102,11 @@ def demo(
 def serve(*, port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65_535)] = 4200) -> None:
     """Starts Prefect's server and UI on this machine only, over the runs that were made here."""
     prepare_prefect()
+    from flows.server import become_server
+
     say(f"The runs: http://127.0.0.1:{port}/runs (stop with Ctrl-C). In another terminal, so that runs report here:")
     say(f"  export PREFECT_API_URL=http://127.0.0.1:{port}/api")
-    arguments = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606  # our own interpreter, fixed words
+    become_server(port)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -20,17 +20,24 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+#: Characters that the last column of a table has at least, however narrow the terminal is.
+_NARROWEST = 24
 
-def console() -> Console:
+
+def console(*, stderr: bool = False) -> Console:
     """The console for people; colours only on a terminal, and none of rich's guessing about what text means."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=stderr)
 
 
 def emit(value: object) -> None:
-    """Prints a record as one line of JSON; structs, paths and tuples as JSON has them."""
-    sys.stdout.write(json.dumps(msgspec.to_builtins(value, enc_hook=str), ensure_ascii=False) + "\n")
+    """Prints a record as one line of JSON, in ASCII, so that no character in it can drive the terminal.
+
+    Structs, dates and tuples are written as JSON has them, and a number that JSON has not (NaN, infinity) as null.
+    """
+    plain = msgspec.json.decode(msgspec.json.encode(value, enc_hook=str))
+    sys.stdout.write(json.dumps(plain) + "\n")
     sys.stdout.flush()
 
 
@@ -45,25 +52,40 @@ def visible(value: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints a table; numbers go to the right with their thousands apart."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, gap: int = 2) -> None:
+    """Prints a table; numbers go to the right with their thousands apart, and None is a dash.
+
+    Only the last column is wrapped where the terminal is narrow: the others hold names, which must stay whole.
+    """
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
     heading = Text(title) if title else None
-    made = Table(title=heading, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    made = Table(
+        title=heading, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, gap, 0, 0)
+    )
     cells = [list(row) for row in rows]
+    texts = [[_cell(cell) for cell in row] for row in cells]
     for index, name in enumerate(columns):
-        number = bool(cells) and all(isinstance(row[index], int | float) for row in cells)
-        made.add_column(name, justify="right" if number else "left", overflow="fold")
-    for row in cells:
-        made.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else visible(cell)) for cell in row))
+        number = all(isinstance(row[index], int | None) for row in cells)
+        whole = max(cell_len(text) for text in [name, *(row[index] for row in texts)])
+        width = whole if index < len(columns) - 1 else min(whole, _NARROWEST)
+        made.add_column(name, justify="right" if number else "left", min_width=width, overflow="fold")
+    for row in texts:
+        made.add_row(*(Text(text) for text in row))
     console().print(made)
 
 
+def _cell(cell: object) -> str:
+    if cell is None:
+        return "-"
+    return f"{cell:,}" if isinstance(cell, int) else visible(cell)
+
+
 def say(text: str = "") -> None:
-    """Prints a line for a person."""
-    console().print(text)
+    """Prints a line for a person; control characters in it are shown and don't reach the terminal."""
+    sys.stdout.write(f"{visible(text)}\n")
 
 
 @contextmanager
@@ -72,7 +94,7 @@ def told(*, as_json: bool) -> Iterator[None]:
     try:
         yield
     except WinnowError as error:
-        _tell(error.as_record() | {"message": str(error)}, f"{error.name}: {error}", as_json=as_json)
+        _tell(error.as_record() | {"message": str(error)}, f"{error.kind}: {error}", as_json=as_json)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         _tell({"error": "Interrupted"}, "Interrupted; run the same command again to finish.", as_json=as_json)
@@ -83,6 +105,4 @@ def _tell(record: dict[str, Any], message: str, *, as_json: bool) -> None:
     if as_json:
         emit(record)
     else:
-        from rich.console import Console
-
-        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(message, style="red")
+        console(stderr=True).print("\n".join(visible(line) for line in message.split("\n")), style="red")

@@ -47,7 +47,7 @@ def nightly(datasets: list[str] | None = None, dry_run: bool = False) -> list[Ou
         try:
             outcomes.append(clean_partition(dataset, newest(dataset), reason="nightly", dry_run=dry_run))
         except WinnowError as error:
-            failures[dataset] = (f"{error.name}: {error}", error.exit_code)
+            failures[dataset] = (f"{error.kind}: {error}", error.exit_code)
         except Exception as error:  # noqa: BLE001  # a defect met in one data set must not cost the others their night
             failures[dataset] = (f"{type(error).__name__}: {shown(error)}", WinnowError.exit_code)
     if failures:

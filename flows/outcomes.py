@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tasks.job import Outcome
 
-_COLUMNS = ("data set", "partition", "version", "records", "kept", "duplicate", "quarantined", "rejected", "repaired")
+_COLUMNS = ("data set", "partition", "records", "kept", "duplicate", "quarantined", "rejected", "repaired")
 
 
 def print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
@@ -23,7 +23,8 @@ def print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
         for outcome in outcomes:
             emit(outcome)
         return
-    table("", _COLUMNS, [_row(outcome) for outcome in outcomes])
+    # The version stands in the note: with a column for it the table would not fit into 80 characters.
+    table("", _COLUMNS, [_row(outcome) for outcome in outcomes], gap=1)
     for outcome in outcomes:
         say(f"{outcome.dataset} {outcome.partition}: {outcome.note}")
 
@@ -31,4 +32,4 @@ def print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
 def _row(outcome: Outcome) -> tuple[object, ...]:
     books = outcome.books
     fates = (books.records, books.kept, books.duplicate, books.quarantined, books.rejected, books.repaired)
-    return (outcome.dataset, outcome.partition, outcome.version or "-", *fates)
+    return (outcome.dataset, outcome.partition, *fates)

@@ -79,14 +79,14 @@ class WinnowError(Exception):
         super().__init__(f"{message}. {fix}" if fix else message)
 
     @property
-    def name(self) -> str:
+    def kind(self) -> str:
         """Stable name of the error, for programs that read `--json`."""
         return type(self).__name__
 
     def as_record(self) -> dict[str, str | int | None]:
         """The error as a flat record, for `--json`."""
         return {
-            "error": self.name,
+            "error": self.kind,
             "found": self.found,
             "expected": self.expected,
             "where": self.where,

@@ -96,7 +96,7 @@ def _loaded(path: Path, source: bytes) -> Dataset:  # noqa: ARG001  # the source
         raise DeclarationError(
             f"DATASET is {type(declared).__name__}", expected="a constant DATASET = Dataset(...)", where=str(path)
         )
-    return dataclasses.replace(declared, name=path.stem)  # type: ignore[type-var]  # `declared` makes it a dataclass
+    return dataclasses.replace(declared, name=path.stem)
 
 
 def _imported(path: Path) -> ModuleType:

@@ -49,10 +49,10 @@ def match_columns(found: Sequence[str], declared: Sequence[str], extra_columns: 
     """
     _refuse_twice(found, declared, path)
     missing = sorted(set(declared) - set(found), key=declared.index)
-    if missing:
-        near = nearest(shown(missing[0]), (shown(name) for name in found[:LISTED_NAMES]))
-        raise _mismatch(f"no column {shown(missing[0])} among {listed(found)}", declared, path, near)
     extra = sorted(set(found) - set(declared), key=found.index)
+    if missing:
+        near = nearest(shown(missing[0]), (shown(name) for name in (extra or found)[:LISTED_NAMES]))
+        raise _mismatch(f"no column {shown(missing[0])} among {listed(found)}", declared, path, near)
     if extra and extra_columns == "fail":
         fix = "Declare them, or declare Source(extra_columns='ignore')."
         raise _mismatch(f"undeclared columns {listed(extra)}", declared, path, fix)

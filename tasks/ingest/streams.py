@@ -84,13 +84,12 @@ class TextStream:
         """
         if self.compression is not Compression.NONE or not self._stored.seekable():
             return None
-        self.finish()
+        self._stored.drain()
         return self._stored.at_start()
 
     def finish(self) -> tuple[int, str]:
         """Reads whatever is stored after the place where decoding ended; the file's stored size and its sha256."""
-        while self._stored.read(_CHUNK):
-            pass
+        self._stored.drain()
         return self._stored.size, self._stored.sha256
 
     def _next_chunk(self) -> memoryview:
@@ -117,6 +116,7 @@ class StoredBytes:
         self._path = path
         self._digest = hashlib.sha256()
         self.size = 0
+        self._ended = False
 
     @property
     def sha256(self) -> str:
@@ -136,7 +136,13 @@ class StoredBytes:
             raise DumpUnreadableError(f"reading failed: {reason}", where=where, fix="Run it again.") from error
         self._digest.update(data)
         self.size += len(data)
+        self._ended = not data
         return data
+
+    def drain(self) -> None:
+        """Reads whatever is left, once: the stream may be read again afterwards for other ends."""
+        while not self._ended:
+            self.read(_CHUNK)
 
     def seekable(self) -> bool:
         """Whether the stream can be read in any order."""

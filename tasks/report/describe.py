@@ -56,10 +56,23 @@ def describe(dataset: Dataset, title: str, declaration: str) -> Card:
 def _column(column: ColumnSpec) -> ColumnCard:
     notes = ["personal"] if column.personal else []
     if column.dtype.is_temporal():
-        notes.append(" or ".join(formats_of(column)) + (f" in {column.zone}" if column.zone else ""))
+        notes.append("read as " + " or ".join(formats_of(column)) + (f" in {column.zone}" if column.zone else ""))
     if column.dtype == pl.Boolean:
-        notes.append(f"{'/'.join(column.true or ('true',))} or {'/'.join(column.false or ('false',))}")
-    return ColumnCard(column.name, str(column.dtype), column.nullable, "; ".join(notes), column.description or "")
+        notes.append(f"read as {'/'.join(column.true or ('true',))} or {'/'.join(column.false or ('false',))}")
+    return ColumnCard(column.name, _type(column.dtype), column.nullable, "; ".join(notes), column.description or "")
+
+
+def _type(dtype: pl.DataType) -> str:
+    """The type as a person writes it; polars writes its own parameters out, and all categories of an Enum."""
+    match dtype:
+        case pl.Datetime():
+            return f"Datetime[{dtype.time_unit}{f', {dtype.time_zone}' if dtype.time_zone else ''}]"
+        case pl.Decimal():
+            return f"Decimal[{dtype.precision}, {dtype.scale}]"
+        case pl.Enum():
+            return f"Enum of {len(dtype.categories)}"
+        case _:
+            return str(dtype)
 
 
 def _steps(dataset: Dataset) -> Iterator[str]:

@@ -128,7 +128,7 @@ def test_two_runs_of_the_same_partition_at_once_are_told(job: Job) -> None:
 def tiny_disk(folder: Path, size: str) -> Iterator[None]:
     folder.mkdir()
     mounted = os.geteuid() == 0 and not subprocess.call(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],  # noqa: S603, S607  # fixed words
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],  # fixed words
         stderr=subprocess.DEVNULL,
     )
     if not mounted:
@@ -136,7 +136,7 @@ def tiny_disk(folder: Path, size: str) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.check_call(["umount", str(folder)])  # noqa: S603, S607  # as above
+        subprocess.check_call(["umount", str(folder)])  # as above
 
 
 def test_a_full_disk_is_told_and_leaves_the_last_version(job: Job, tmp_path: Path) -> None:
@@ -179,7 +179,9 @@ def test_the_command_line_says_it_in_words_and_exits_with_the_code(job: Job, tmp
         "WINNOW_DATASETS": str(folder),
     }
     command = [sys.executable, "-m", "flows.cli", "show", "salez"]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603  # our own command
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )  # our own command
     assert done.returncode == 2
     assert "Did you mean sales?" in done.stderr
     assert "Traceback" not in done.stderr

@@ -25,6 +25,10 @@ from tasks.store.local import LocalStore
 from tasks.store.paths import file_key, version_key
 from tests.partitions import build, publish, write
 
+Json = Any
+#: Keys and numbers that lead into a JSON value.
+Place = tuple[str | int, ...]
+
 DUMPS = {"a/1.csv": "kkrdqxkqdr", "a/2.csv": "xqkd", "a/3.csv": "=a/1.csv"}
 OTHER = {"b/1.csv": "kkk"}
 
@@ -57,12 +61,12 @@ def kinds(report: VerifyReport) -> set[Kind]:
     return {finding.kind for finding in report.findings}
 
 
-def newest(store: LocalStore) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.json.decode(store.read(version_key("trips", 2)))
+def newest(store: LocalStore) -> dict[str, Json]:
+    found: dict[str, Json] = msgspec.json.decode(store.read(version_key("trips", 2)))
     return found
 
 
-def overwrite(store: LocalStore, manifest: dict[str, Any], *, redigested: bool = False) -> None:
+def overwrite(store: LocalStore, manifest: dict[str, Json], *, redigested: bool = False) -> None:
     """Puts a changed manifest in the place of the newest; redigested, as one who knows how digests are made would."""
     if redigested:
         typed = msgspec.convert(manifest, Manifest)
@@ -151,16 +155,14 @@ def test_every_single_byte_of_a_file_counts(home: Path, store: LocalStore) -> No
 
 def test_a_file_in_the_place_of_another_is_found(home: Path, store: LocalStore) -> None:
     files = {file["role"]: file["path"] for file in newest(store)["partitions"]["2026-10-01"]["files"]}
-    shutil.copy(
-        store.path(file_key("trips", files["quarantine"])), store.path(file_key("trips", files["duplicates"]))
-    )
+    shutil.copy(store.path(file_key("trips", files["quarantine"])), store.path(file_key("trips", files["duplicates"])))
     assert kinds(verified(home)) == {Kind.FILE}
 
 
 # --- the manifest -----------------------------------------------------------------------------------------------------
 
 
-def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def leaves(value: Json, path: Place = ()) -> Iterator[Place]:
     """Paths to everything in a JSON value that is neither an object nor a list."""
     if isinstance(value, dict | list):
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
@@ -169,13 +171,13 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield path
 
 
-def at(value: Any, path: tuple[Any, ...]) -> Any:
+def at(value: Json, path: Place) -> Json:
     for key in path:
         value = value[key]
     return value
 
 
-def changed(manifest: dict[str, Any], path: tuple[Any, ...], to: Any) -> dict[str, Any]:
+def changed(manifest: dict[str, Json], path: Place, to: Json) -> dict[str, Json]:
     manifest = copy.deepcopy(manifest)
     at(manifest, path[:-1])[path[-1]] = to
     return manifest

@@ -73,7 +73,9 @@ def clean_dumps() -> Iterator[Callable[..., Cleaned]]:
 
     with tempfile.TemporaryDirectory() as folder:
 
-        def run(dumps: Mapping[str, Mapping[str, bytes]], text_format: str = "csv", into: Path | None = None) -> Cleaned:
+        def run(
+            dumps: Mapping[str, Mapping[str, bytes]], text_format: str = "csv", into: Path | None = None
+        ) -> Cleaned:
             home = into or Path(tempfile.mkdtemp(dir=folder))
             declaration = home / "sales.py"
             declaration.write_text(DECLARATION.replace("FORMAT", repr(text_format)))

@@ -127,7 +127,7 @@ _NOON = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
 CELLS = {
     "i": st.integers(-3, 9) | st.sampled_from([2**63 - 1, -(2**63)]),
     "j": st.integers(-3, 9),
-    "f": st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0, 1.0, 2.5, -7.25]) | st.floats(-5, 15),
+    "f": st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0, 1.0, 2.5, -7.25]),
     "m": st.decimals(-5, 15, places=2),
     "s": st.sampled_from(["a", "bb", "ccc", "", "é", "x1", "a\nb", "zz9", "a\u0301", "\x00", "😀", " a"]),
     "e": st.sampled_from(["a", "bb", "ccc"]),
@@ -139,7 +139,7 @@ CELLS = {
 
 @st.composite
 def frames(draw: st.DrawFn) -> pl.DataFrame:
-    rows = draw(st.integers(0, 9))
+    rows = draw(st.sampled_from([0, 1, 4, 12]))
     cells = {name: draw(st.lists(st.none() | each, min_size=rows, max_size=rows)) for name, each in CELLS.items()}
     return pl.DataFrame({name: pl.Series(cells[name], dtype=dtype) for name, dtype in DTYPES.items()})
 

@@ -94,33 +94,29 @@ def test_law_2_nothing_is_altered_in_silence(clean_dumps: Callable[..., Cleaned]
 def broken_rules(cells: dict[str, str]) -> set[str]:
     """The rules about one row, said again in Python."""
     text = {name: None if cell.strip() in ("", "NA") else cell for name, cell in cells.items()}
-    broken = set()
-    try:
-        number = None if text["id"] is None else int(text["id"])
-    except ValueError:
-        number = 0
-        broken.add("id.castable")
-    if number is not None and abs(number) >= 2**63:
-        broken.add("id.castable")
-    if text["id"] is None:
-        broken.add("id.not_nullable")
-    elif number < 0:
-        broken.add("id.greater_than_or_equal_to")
-    if text["shop"] is None:
-        broken.add("shop.not_nullable")
-    elif text["shop"].strip().lower() not in ("north", "south"):
-        broken.add("shop.isin")
-    amount = text["amount"]
-    if amount is not None:
-        if float(amount) == float("inf"):
-            broken.add("amount.castable")
-        elif float(amount) == float(amount) and not 0 <= float(amount) <= 100:
-            broken.add("amount.in_range")
-        elif float(amount) != float(amount):
-            broken.add("amount.in_range")
-    if text["note"] is not None and len(text["note"]) > 5:
-        broken.add("note.str_length")
-    return broken
+    judged = [*_broken_id(text["id"]), *_broken_shop(text["shop"]), *_broken_amount(text["amount"])]
+    return {*judged, *(["note.str_length"] if len(text["note"] or "") > 5 else [])}
+
+
+def _broken_id(text: str | None) -> list[str]:
+    if text is None:
+        return ["id.not_nullable"]
+    if not text.strip().removeprefix("-").isdigit() or abs(int(text)) >= 2**63:
+        return ["id.castable"]
+    return ["id.greater_than_or_equal_to"] if int(text) < 0 else []
+
+
+def _broken_shop(text: str | None) -> list[str]:
+    if text is None:
+        return ["shop.not_nullable"]
+    return [] if text.strip().lower() in ("north", "south") else ["shop.isin"]
+
+
+def _broken_amount(text: str | None) -> list[str]:
+    amount = 0.0 if text is None else float(text)
+    if amount == float("inf"):
+        return ["amount.castable"]
+    return [] if 0 <= amount <= 100 else ["amount.in_range"]  # not a number is in no range
 
 
 @relaxed

@@ -170,7 +170,9 @@ def test_what_does_not_add_up_is_told_with_its_numbers(
 def test_the_error_names_the_file_and_is_not_the_users_fault() -> None:
     built = build({"a\x1b[31m.csv": "kkk"})
     built.rows[Role.CLEAN].pop()
-    with pytest.raises(BooksError, match=r"'a\\x1b\[31m.csv': 2 kept .* = 2 records \(and 2 more\); expected 3") as caught:
+    with pytest.raises(
+        BooksError, match=r"'a\\x1b\[31m.csv': 2 kept .* = 2 records \(and 2 more\); expected 3"
+    ) as caught:
         check_balance(counted(built))
     assert caught.value.exit_code == EXIT_STOPPED
 

@@ -1,0 +1,73 @@
+import pytest
+
+from schemas.errors import DeclarationError
+from schemas.policies import Source
+from tasks.ingest.dialects import Compression, Dialect, compression_of
+
+ANY = Source("{partition}")
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "compression"),
+    [
+        ("a.csv", "csv", Compression.NONE),
+        ("A.CSV.GZ", "csv", Compression.GZIP),
+        ("a.tsv.zst", "csv", Compression.ZSTD),
+        ("a.b.jsonl", "jsonl", Compression.NONE),
+        ("a.ndjson.gz", "jsonl", Compression.GZIP),
+        ("2026/a.parquet", "parquet", Compression.NONE),
+    ],
+)
+def test_the_name_tells_format_and_compression(name: str, stored: str, compression: Compression) -> None:
+    dialect = Dialect.of(name, ANY)
+    assert (dialect.format, dialect.named_compression) == (stored, compression)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "csv", "a.csv.bz2", "a.gz"])
+def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
+    with pytest.raises(DeclarationError, match=r"\.csv \.tsv \.jsonl \.ndjson \.parquet"):
+        Dialect.of(name, ANY)
+
+
+def test_the_declared_format_wins_over_the_name() -> None:
+    assert Dialect.of("a.csv", Source("{partition}", format="jsonl")).format == "jsonl"
+    assert Dialect.of("a.txt", Source("{partition}", format="tsv")).delimiter == b"\t"
+
+
+def test_the_declared_delimiter_wins_over_the_format() -> None:
+    assert Dialect.of("a.tsv", Source("{partition}", delimiter=";")).delimiter == b";"
+
+
+def test_no_quote_means_quotes_mean_nothing() -> None:
+    assert Dialect.of("a.csv", Source("{partition}", quote="")).quote is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        Source("{partition}", delimiter="\n"),
+        Source("{partition}", delimiter="\r"),
+        Source("{partition}", delimiter="§"),
+        Source("{partition}", quote="\n"),
+        Source("{partition}", quote="«"),
+        Source("{partition}", delimiter='"'),
+    ],
+)
+def test_impossible_separators_are_refused(source: Source) -> None:
+    with pytest.raises(DeclarationError):
+        Dialect.of("a.csv", source)
+
+
+@pytest.mark.parametrize(
+    ("magic", "compression"),
+    [
+        (b"\x1f\x8b\x08\x00", Compression.GZIP),
+        (b"\x28\xb5\x2f\xfd", Compression.ZSTD),
+        (b"\x53\x2a\x4d\x18", Compression.ZSTD),
+        (b"id,t", Compression.NONE),
+        (b"\x1f", Compression.NONE),
+        (b"", Compression.NONE),
+    ],
+)
+def test_the_first_bytes_tell_the_compression(magic: bytes, compression: Compression) -> None:
+    assert compression_of(magic) is compression
