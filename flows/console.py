@@ -67,14 +67,17 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     )
     cells = [list(row) for row in rows]
     texts = [[_cell(cell) for cell in row] for row in cells]
+    out, least = console(), 0
     for index, name in enumerate(columns):
         number = all(isinstance(row[index], int | None) for row in cells)
+        last = index == len(columns) - 1
         whole = max(cell_len(text) for text in [name, *(row[index] for row in texts)])
-        width = whole if index < len(columns) - 1 else min(whole, _NARROWEST)
-        made.add_column(name, justify="right" if number else "left", min_width=width, overflow="fold")
+        least += gap + (min(whole, _NARROWEST) if last else whole)
+        made.add_column(name, justify="right" if number else "left", no_wrap=not last, overflow="fold")
     for row in texts:
         made.add_row(*(Text(text) for text in row))
-    console().print(made)
+    out.width = max(out.width, least)  # too narrow a terminal wraps the lines; rich would leave columns out
+    out.print(made)
 
 
 def _cell(cell: object) -> str:

@@ -60,6 +60,12 @@ SHELL = (
     "tasks/store/*",
     "tasks/ingest/listing.py",  # finds and opens raw files
     "tasks/job.py",  # loads the declaration that it names
+    "tasks/publish/commit.py",  # the one act of publishing is one of the store
+    "tasks/publish/contract.py",  # hashes the code that gives a declaration its meaning
+    "tasks/publish/verify.py",  # proves a version from its files alone
+    "tasks/publish/written.py",  # reads back what was written
+    "tasks/report/explain.py",  # finds one record in the ledger and in its dump
+    "tasks/report/quarantine.py",  # reads the ledger
 )
 #: Modules of files, programs and networks, of the clock and of chance; `pathlib` save its pure half.
 IMPURE = (

@@ -69,9 +69,12 @@ def json_texts(array: pa.Array) -> list[str]:
     if pa.types.is_dictionary(kind):
         return json_texts(array.dictionary_decode())
     if pa.types.is_struct(kind):
-        return _json_of_structs(array)
+        return _json_of_structs(array, [field.name for field in kind])
+    if pa.types.is_map(kind):
+        entries = array.cast(pa.list_(pa.struct([kind.key_field, kind.item_field])))
+        return _json_of_lists(entries, _json_of_structs(entries.flatten(), ["key", "value"]))
     if pa.types.is_nested(kind):
-        return _json_of_lists(array)
+        return _json_of_lists(array, json_texts(array.flatten()))
     texts = cell_texts(array).to_list()
     bare = pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind)
     return ["null" if text is None else _json_of_leaf(text, kind, bare=bare) for text in texts]
@@ -88,10 +91,8 @@ def _json_of_leaf(text: str, kind: pa.DataType, *, bare: bool) -> str:
     return text if bare or finite else json.dumps(text, ensure_ascii=False)
 
 
-def _json_of_structs(array: pa.StructArray) -> list[str]:
-    names = [
-        json.dumps(array.type.field(position).name, ensure_ascii=False) for position in range(array.type.num_fields)
-    ]
+def _json_of_structs(array: pa.StructArray, fields: list[str]) -> list[str]:
+    names = [json.dumps(field, ensure_ascii=False) for field in fields]
     members = [json_texts(member) for member in array.flatten()]
     rows = zip(*members, strict=True) if members else itertools.repeat((), len(array))
     valid = array.is_valid().to_pylist()
@@ -101,8 +102,8 @@ def _json_of_structs(array: pa.StructArray) -> list[str]:
     ]
 
 
-def _json_of_lists(array: pa.ListArray) -> list[str]:
-    items = iter(json_texts(array.flatten()))
+def _json_of_lists(array: pa.ListArray, texts: list[str]) -> list[str]:
+    items = iter(texts)
     lengths = pc.list_value_length(array).to_pylist()
     return ["null" if n is None else "[" + ",".join(itertools.islice(items, n)) + "]" for n in lengths]
 

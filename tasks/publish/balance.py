@@ -172,19 +172,27 @@ class _Written:
         in_file = pl.col(RECORD).is_between(1, pl.col("_records"))  # or it would take a place of the next input
         place = pl.col(_BASE) + pl.col(RECORD) - 1
         return (
-            self._joined(role)
+            self._joined(role, self._numbers(first, count))
             .filter(in_file)
             .select(INPUT, place.alias(_PLACE))
             .filter(pl.col(_PLACE).is_between(first, first + count - 1))
         )
 
-    def _joined(self, role: Role) -> pl.LazyFrame:
+    def _numbers(self, first: int, count: int) -> tuple[int, int]:
+        """The lowest and the highest number of records at these places; lets whole row groups be passed over."""
+        ends = zip(self.bases, self.bases[1:], strict=False)
+        spans = [(max(first, base) - base + 1, min(first + count, end) - base) for base, end in ends]
+        inside = [(low, high) for low, high in spans if low <= high]
+        return min((low for low, _ in inside), default=1), max((high for _, high in inside), default=0)
+
+    def _joined(self, role: Role, numbers: tuple[int, int] | None = None) -> pl.LazyFrame:
         """Rows of a role with the `_input` that they belong to, its `_base` and its number of `_records`."""
         has_source = role in (Role.DUPLICATES, Role.QUARANTINE, Role.REJECTS)
         keys = [FILE, SOURCE] if has_source else [FILE]
         columns = [*keys, RECORD] if role is Role.REPAIRS else [*keys, RECORD, LENGTH]
+        rows = self.rows[role] if numbers is None else self.rows[role].filter(pl.col(RECORD).is_between(*numbers))
         inputs = self._inputs(redelivered=has_source)
-        return self.rows[role].select(columns).join(inputs, on=keys, how="left").drop(keys)
+        return rows.select(columns).join(inputs, on=keys, how="left").drop(keys)
 
     def _inputs(self, *, redelivered: bool) -> pl.LazyFrame:
         rows = [

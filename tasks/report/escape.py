@@ -16,18 +16,22 @@ SHOWN = 60
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#!|~$<>@]|(?<=http):(?=//)|(?<=https):(?=//)|(?<=www)\.)")
 
 
-def as_markdown(value: object) -> str:
+def as_markdown(value: object, limit: int = SHOWN) -> str:
     r"""A value as inert markdown text on one line.
 
     Control characters and invisible ones are shown as escapes, HTML and markdown syntax lose their meaning, and long
     text is cut.
+
+    Args:
+        value: what is shown; None is shown as missing.
+        limit: characters of it that are shown at most.
 
     Example:
         >>> as_markdown("<img src=x onerror=alert(1)>|**bold**")
         '&lt;img src=x onerror=alert(1)&gt;\\|\\*\\*bold\\*\\*'
     """
     text = "missing" if value is None else str(value)
-    cut = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
     visible = "".join(character if character.isprintable() else _code(character) for character in cut)
     return _MARKDOWN.sub(_inert, visible.replace("&", "&amp;"))
 

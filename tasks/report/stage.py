@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schemas.errors import VersionNotFoundError
+from tasks.normalise.plan import NormalisePlan
 from tasks.report.quarantine import set_aside
 from tasks.report.summary import Example, RunReport, summary
 from tasks.store.paths import report_key
 from tasks.store.versions import read_manifest
+from tasks.validate.stage import compiled
 
 if TYPE_CHECKING:
     from schemas.dataset import Dataset
@@ -44,7 +46,7 @@ def run_report(job: Job, store: Store, dataset: Dataset, outcome: Outcome) -> Ru
         entry=entry,
         rules=outcome.rules,
         reasons={rule.id: rule.reason for rule in dataset.rules},
-        examples=tuple(_example(each, dataset.personal) for each in found.records),
+        examples=tuple(_example(each, _shown_cells(dataset)) for each in found.records),
         folder=store.path(job.dataset),
         before=before.total if before else None,
         kept_before=_kept(parent) if parent else None,
@@ -67,9 +69,17 @@ def _kept(manifest: Manifest) -> int:
     return sum(entry.total.kept for entry in manifest.partitions.values())
 
 
-def _example(record: SetAside, personal: frozenset[str]) -> Example:
-    # A rule's id begins with its columns; a rule about the whole row shows no cell, since it may rest on any.
-    named = {part for rule in record.rules for part in rule.split(".")[0].split("+")}
-    cells = tuple((name, value) for name, value in record.cells.items() if name in named and name not in personal)
+def _shown_cells(dataset: Dataset) -> dict[str, frozenset[str]]:
+    """For each rule the columns that it rests on, less the personal ones, which nobody is shown."""
+    parts = compiled(dataset, NormalisePlan(dataset)).parts
+    return {
+        part.rule.id: frozenset([*part.reads, *([part.rule.column] if part.rule.column else [])]) - dataset.personal
+        for part in parts
+    }
+
+
+def _example(record: SetAside, shown_cells: dict[str, frozenset[str]]) -> Example:
+    named = frozenset[str]().union(*(shown_cells.get(rule, frozenset()) for rule in record.rules))
+    cells = tuple((name, value) for name, value in record.cells.items() if name in named)
     reasons = tuple(f"{rule}: {reason}" for rule, reason in zip(record.rules, record.reasons, strict=True))
     return Example(record.record, reasons, cells)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+#: Characters of a sentence of ours, which may quote a declaration or a path, that are shown.
+_WORDS = 400
+
+
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One quarantined record, to be shown."""
 
@@ -104,6 +108,7 @@ def _template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["md"] = as_markdown
+    environment.filters["words"] = functools.partial(as_markdown, limit=_WORDS)
     environment.filters["count"] = lambda number: f"{number:,}"
     environment.globals["share"] = share
     return environment.get_template(name)

@@ -1,10 +1,10 @@
-"""Cases: what is measured in a process of its own, Winnow and its peers doing what they can of the same work.
+"""Cases: what is measured, Winnow and its peers doing what they can of the same work, each in a process of its own.
 
 Belongs here: one function for each case, which prepares (imports, above all) and gives back the work that is timed.
-Does not belong here: starting the process and taking the time (child), or comparing (figures).
+Does not belong here: starting the process and taking the time (measured, child), or comparing (figures).
 
-A case is given a folder with what `inputs` wrote. What Winnow makes of it is checked against the books that the dump
-is known to have: a fast cleaning that is wrong is no result.
+What Winnow makes of a dump is checked against the books that the dump is known to have: a fast cleaning that is wrong
+is no result.
 """
 
 from __future__ import annotations
@@ -17,21 +17,19 @@ import msgspec
 import polars as pl
 
 from schemas.records import Books
-from tests.benchmarks.clock import Clock, Stretch
+from tests.benchmarks.clock import Clock
 from tests.benchmarks.dumps import write_orders
+from tests.benchmarks.measured import Parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from flows.clean import Stages
-    from tasks.job import Job, Outcome
+    from tasks.job import Outcome
 
-    Work = Callable[[], "Parts"]
+    Work = Callable[[], Parts]
 
-LARGE = "large"
-#: Partitions of which the first pays for what a process does once, and of which the others are measured.
-SMALL = tuple(f"small-{number:02d}" for number in range(31))
-SMALL_ROWS = 1_000
+LARGE, SMALL = "large", "small"
 
 _DECLARATION = Path(__file__).with_name("orders.py")
 _TYPES: dict[str, pl.DataType] = {
@@ -50,31 +48,32 @@ _TYPES: dict[str, pl.DataType] = {
 }
 
 
-class Parts(msgspec.Struct, frozen=True):
-    """What a case tells of itself.
+def dumps(folder: Path, rows: str, small: str, small_rows: str) -> Work:
+    """Writes the dumps that the other cases read; answers how many bytes the large one has.
 
-    Attributes:
-        stretches: parts of its work, by name.
-        record: id of a record that was set aside, for `winnow explain`.
+    There is one small dump more than is asked for: the first in a process pays for what is done only once, and is
+    measured apart.
     """
+    sizes = {LARGE: int(rows)} | {f"{SMALL}-{number:03d}": int(small_rows) for number in range(int(small) + 1)}
 
-    stretches: dict[str, Stretch] = {}
-    record: str = ""
+    def work() -> Parts:
+        books = {
+            partition: write_orders(_dump(folder, partition), rows=size, number=number)
+            for number, (partition, size) in enumerate(sizes.items())
+        }
+        (folder / "books.json").write_bytes(msgspec.json.encode(books))
+        return Parts(answer=str(_dump(folder, LARGE).stat().st_size))
 
-
-def inputs(folder: Path, rows: int) -> None:
-    """Writes the dumps that the cases read."""
-    sizes = {LARGE: rows, **dict.fromkeys(SMALL, SMALL_ROWS)}
-    books = {
-        partition: write_orders(_dump(folder, partition), rows=size, number=number)
-        for number, (partition, size) in enumerate(sizes.items())
-    }
-    (folder / "books.json").write_bytes(msgspec.json.encode(books))
+    return work
 
 
-def dump_size(folder: Path) -> int:
-    """Bytes of the large dump."""
-    return _dump(folder, LARGE).stat().st_size
+def _books(folder: Path) -> dict[str, Books]:
+    """What the books of each dump must be."""
+    return msgspec.json.decode((folder / "books.json").read_bytes(), type=dict[str, Books])
+
+
+def _small(folder: Path) -> list[str]:
+    return [partition for partition in _books(folder) if partition.startswith(SMALL)]
 
 
 def _dump(folder: Path, partition: str) -> Path:
@@ -86,37 +85,44 @@ def _dump(folder: Path, partition: str) -> Path:
 
 def winnow(folder: Path) -> Work:
     """Cleans the large dump: from raw CSV to a published version with its ledger."""
-    cleaned = _cleaner(folder, Clock())
-    return lambda: cleaned([LARGE])
-
-
-def winnow_small(folder: Path) -> Work:
-    """Cleans the small dumps one after another in one process, as a backfill does."""
-    first, rest = _cleaner(folder, Clock()), _cleaner(folder, Clock())
+    clock = Clock()
+    clean = _cleaner(folder, clock)
 
     def work() -> Parts:
-        once = first(SMALL[:1]).stretches["clean"]
-        return Parts({**rest(SMALL[1:]).stretches, "first": once})
+        clean([LARGE])
+        return Parts(clock.stretches)
 
     return work
 
 
-def _cleaner(folder: Path, clock: Clock) -> Callable[[tuple[str, ...] | list[str]], Parts]:
+def winnow_small(folder: Path) -> Work:
+    """Cleans the small dumps one after another in one process, as a backfill does."""
+    first, others = Clock(), Clock()
+    clean_first, clean_others = _cleaner(folder, first), _cleaner(folder, others)
+    partitions = _small(folder)
+
+    def work() -> Parts:
+        clean_first(partitions[:1])
+        clean_others(partitions[1:])
+        return Parts({**others.stretches, "first": first.stretches["clean"]})
+
+    return work
+
+
+def _cleaner(folder: Path, clock: Clock) -> Callable[[Sequence[str]], None]:
     from flows.clean import PLAIN, clean
     from tasks.job import Job
 
-    expected = msgspec.json.decode((folder / "books.json").read_bytes(), type=dict[str, Books])
-    stages = _timed(PLAIN, clock)
-    store = folder / f"store-{uuid.uuid4().hex}"
+    expected, stages = _books(folder), _timed(PLAIN, clock)
+    raw, store = folder / "raw", folder / f"store-{uuid.uuid4().hex}"
 
-    def cleaned(partitions: tuple[str, ...] | list[str]) -> Parts:
+    def cleaned(partitions: Sequence[str]) -> None:
         with clock.running():
             for partition in partitions:
-                job = Job("orders", partition, str(_DECLARATION), str(folder / "raw"), str(store), run_id="benchmark")
+                job = Job("orders", partition, str(_DECLARATION), str(raw), str(store), run_id="benchmark")
                 with clock.stretch("clean"):
                     outcome = clean(job, stages)
                 _check(outcome, expected[partition])
-        return Parts(clock.stretches)
 
     return cleaned
 
@@ -137,29 +143,34 @@ def _check(outcome: Outcome, expected: Books) -> None:
 def bare(folder: Path) -> Work:
     """Copies the large dump to Parquet with polars alone, typed.
 
-    It keeps no reasons, makes nulls of what it can't read, and loses fields of records that have too many.
+    It keeps no reasons, makes nulls of what it can't read, and drops the fields that a record has too many.
     """
-    return lambda: _copied(folder, [LARGE])
+
+    def work() -> Parts:
+        _copy(folder, [LARGE])
+        return Parts()
+
+    return work
 
 
 def bare_small(folder: Path) -> Work:
     """The same for the small dumps, one after another."""
+    clock, partitions = Clock(), _small(folder)
 
     def work() -> Parts:
-        clock = Clock()
-        _copied(folder, SMALL[:1])
-        with clock.stretch("copy"):
-            _copied(folder, SMALL[1:])
+        _copy(folder, partitions[:1])
+        with clock.running(), clock.stretch("copy"):
+            _copy(folder, partitions[1:])
         return Parts(clock.stretches)
 
     return work
 
 
-def _copied(folder: Path, partitions: tuple[str, ...] | list[str]) -> Parts:
+def _copy(folder: Path, partitions: Sequence[str]) -> None:
     for partition in partitions:
-        frame = pl.scan_csv(_dump(folder, partition), schema=_TYPES, ignore_errors=True, truncate_ragged_lines=True)
+        path = _dump(folder, partition)
+        frame = pl.scan_csv(path, schema=_TYPES, ignore_errors=True, truncate_ragged_lines=True)
         frame.sink_parquet(folder / f"bare-{partition}.parquet")
-    return Parts()
 
 
 def pandera(folder: Path) -> Work:
@@ -172,17 +183,25 @@ def pandera(folder: Path) -> Work:
 
     from tests.benchmarks.orders import Orders
 
+    clock = Clock()
+
+    def failures_of(frame: pl.DataFrame) -> pl.DataFrame:
+        try:
+            Orders.validate(frame, lazy=True)
+        except SchemaErrors as errors:
+            found: pl.DataFrame = errors.failure_cases
+            return found
+        message = "pandera found nothing wrong with a dump that has faults"
+        raise RuntimeError(message)
+
     def work() -> Parts:
-        clock = Clock()
         frame = pl.read_csv(_dump(folder, LARGE), schema=_TYPES, ignore_errors=True, truncate_ragged_lines=True)
-        with clock.stretch("validate"):
-            try:
-                Orders.validate(frame, lazy=True)
-                failures = pl.DataFrame({"index": []}, schema={"index": pl.Int32})
-            except SchemaErrors as errors:
-                failures = errors.failure_cases
-        bad = frame.with_row_index("index").select(pl.col("index").is_in(failures["index"].cast(pl.UInt32).implode()))
-        frame.filter(~bad.to_series()).write_parquet(folder / "pandera.parquet")
+        with clock.running(), clock.stretch("validate"):
+            failures = failures_of(frame)
+        bad = failures.select(pl.col("index").cast(pl.UInt32)).unique()
+        frame.with_row_index("index").join(bad, on="index", how="anti").drop("index").write_parquet(
+            folder / "pandera.parquet"
+        )
         failures.write_parquet(folder / "failures.parquet")
         return Parts(clock.stretches)
 
@@ -193,7 +212,7 @@ def pandera(folder: Path) -> Work:
 
 
 def demo(_folder: Path) -> Work:
-    """Lays out the demo's dumps and cleans those that the demo cleans; the settings say where."""
+    """Lays out the demo's dumps and cleans those that it cleans; answers with the id of a record that was set aside."""
     from flows.clean import PLAIN, clean, job_of
     from flows.demo_dumps import lay_out
     from flows.references import manifest_of
@@ -201,20 +220,21 @@ def demo(_folder: Path) -> Work:
     from tasks.report.quarantine import set_aside
     from tasks.store.local import open_store
 
+    settings = load_settings()
+
     def work() -> Parts:
-        settings = load_settings()
         partitions = lay_out(settings.raw_root).partitions
-        jobs: list[Job] = [job_of("flights", partition, reason="backfill") for partition in partitions["flights"]]
+        jobs = [job_of("flights", partition, reason="backfill") for partition in partitions["flights"]]
         jobs += [job_of(name, each[-1], reason="nightly") for name, each in partitions.items() if name != "flights"]
         for job in jobs:
             clean(job, PLAIN)
-        store = open_store(settings.store_root)
+        store = open_store(str(settings.store_root))
         found = set_aside(store, manifest_of(store, "flights"), limit=1)
-        return Parts(record=found.records[0].record)
+        return Parts(answer=found.records[0].record)
 
     return work
 
 
-CASES: dict[str, Callable[[Path], Work]] = {
-    case.__name__: case for case in (winnow, winnow_small, bare, bare_small, pandera, demo)
+CASES: dict[str, Callable[..., Work]] = {
+    case.__name__: case for case in (dumps, winnow, winnow_small, bare, bare_small, pandera, demo)
 }

@@ -2,13 +2,11 @@
 
 Belongs here: taking time. Does not belong here: what is timed (cases), or comparing it (figures).
 
-How the share outside polars is measured: all that polars does with rows, reading CSV and writing Parquet among it, it
-does inside `LazyFrame.collect` or `collect_all`; the eager methods end there, too. Both are replaced by the same
-function between two looks at the clock, and a call within a call counts once. The rest of the time is outside: Python,
-numpy, hashing, waiting for the disk to have what was written. What little polars does elsewhere (making a Series of an
-array, casting one) counts as outside as well, so that the share is rather too great than too small.
-
-CPU seconds are those of all threads of the process; polars' threads work only inside.
+How the share outside polars is measured: polars works on rows, reads CSV and writes Parquet behind four doors, through
+which its eager methods go, too. While the clock runs, each is replaced by the same function between two looks at the
+time; a call within a call counts once. The rest is outside: Python, numpy, hashing, waiting until the disk has what was
+written. So is the little that polars does elsewhere (making a Series of an array, casting or sorting one), so that the
+share outside is rather too great than too small. CPU seconds are those of all threads of the process.
 """
 
 from __future__ import annotations
@@ -19,8 +17,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-import msgspec
 import polars as pl
+
+from tests.benchmarks.measured import NO_TIME, Spent, Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,34 +27,13 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Where Python enters polars' engine.
-_ENTRANCES = ((pl.LazyFrame, "collect"), (pl, "collect_all"))
-
-
-class Spent(msgspec.Struct, frozen=True):
-    """Time that something took."""
-
-    seconds: float
-    cpu_seconds: float
-
-    def __add__(self, other: Spent) -> Spent:
-        return Spent(self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds)
-
-    def __sub__(self, other: Spent) -> Spent:
-        return Spent(self.seconds - other.seconds, self.cpu_seconds - other.cpu_seconds)
-
-
-NO_TIME = Spent(0.0, 0.0)
-
-
-class Stretch(msgspec.Struct, frozen=True):
-    """Time that a stretch of work took, and how much of it was not polars'."""
-
-    whole: Spent
-    outside: Spent
-
-    def __add__(self, other: Stretch) -> Stretch:
-        return Stretch(self.whole + other.whole, self.outside + other.outside)
+#: Where Python enters polars' engine; the one with an underscore is where the eager methods do.
+_DOORS = (
+    (pl.LazyFrame, "collect"),
+    (pl.LazyFrame, "_collect_eager"),
+    (pl.LazyFrame, "sink_parquet"),
+    (pl, "collect_all"),
+)
 
 
 class Clock:
@@ -74,15 +52,12 @@ class Clock:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Watches the entrances to polars while the block runs."""
-        originals = [getattr(owner, name) for owner, name in _ENTRANCES]
-        for (owner, name), original in zip(_ENTRANCES, originals, strict=True):
-            setattr(owner, name, self._watched(original))
-        try:
+        """Watches the doors of polars while the block runs."""
+        with contextlib.ExitStack() as stack:
+            for owner, name in _DOORS:
+                stack.callback(setattr, owner, name, getattr(owner, name))
+                setattr(owner, name, self._watched(getattr(owner, name)))
             yield
-        finally:
-            for (owner, name), original in zip(_ENTRANCES, originals, strict=True):
-                setattr(owner, name, original)
 
     @contextlib.contextmanager
     def stretch(self, name: str) -> Iterator[None]:

@@ -1,19 +1,18 @@
-"""Figures: what was measured, each beside what it is measured against, as a table and as JSON.
+"""Figures: what was measured, each beside what it is measured against, as tables and as JSON.
 
-Belongs here: medians, ratios, and how they are shown. Does not belong here: measuring (child), or what is compared with
-what (run).
+Belongs here: medians, ratios, and how they are shown. Does not belong here: measuring (measured), or what is compared
+with what (run).
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
 import statistics
 from typing import TYPE_CHECKING
 
 import msgspec
-import pandera
-import polars as pl
 from rich.console import Console
 from rich.table import Table
 
@@ -21,31 +20,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from tests.benchmarks.child import Measured
-    from tests.benchmarks.clock import Stretch
+    from tests.benchmarks.measured import Measured, Spent, Stretch
 
 
 class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of the table; every number is a median over the runs."""
+    """One line of a table; every number is a median over the runs."""
 
     group: str
     name: str
+    runs: int
     seconds: float
     """Of a clock on the wall."""
-    runs: int
     cpu_seconds: float | None = None
     """Of all cores together."""
-    peak_mib: float | None = None
-    """Most memory that the process ever had, with Python and what it imported."""
     outside_seconds: float | None = None
     """Of `seconds`, those in which polars did nothing."""
     outside_cpu_seconds: float | None = None
-    against: str = ""
-    """Name of the figure, or the limit, that this one is measured against."""
+    peak_mib: float | None = None
+    """Most memory that the process ever had, with Python and what it imported."""
+    against: str | None = None
+    """What this is measured against: another figure of the group, or a limit."""
     ratio: float | None = None
-    """`seconds` by those of `against`; for a limit of memory, `peak_mib` by it."""
+    """`seconds` by those of `against`; where that is a limit of memory, `peak_mib` by it."""
     cpu_ratio: float | None = None
-    """`cpu_seconds` by those of `against`: the steadier ratio where the machine does other things, too."""
+    """`cpu_seconds` by those of `against`: steadier where the machine does other things, too."""
     spread: float | None = None
     """Slowest run by fastest run."""
 
@@ -56,7 +54,7 @@ class Machine(msgspec.Struct, frozen=True):
     cores: int
     memory_gib: float
     load: float
-    """Processes that wanted a core during the minute before, by the number of cores: above 0, others took part."""
+    """Processes that wanted a core in the minute before, for each core; far above 0 the machine was busy."""
     system: str
     python: str
     polars: str
@@ -79,108 +77,105 @@ def machine() -> Machine:
         load=round(os.getloadavg()[0] / cores, 2),
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
-        polars=pl.__version__,
-        pandera=pandera.__version__,
+        polars=importlib.metadata.version("polars"),
+        pandera=importlib.metadata.version("pandera"),
     )
 
 
-def figure(group: str, name: str, runs: Sequence[Measured], *, against: Figure | None = None) -> Figure:
-    """The figure of something that was run several times, measured against another figure."""
-    seconds = [run.seconds for run in runs]
-    made = Figure(
+def figure(group: str, name: str, runs: Sequence[Measured]) -> Figure:
+    """The figure of something that was run several times."""
+    seconds = [run.spent.seconds for run in runs]
+    return Figure(
         group=group,
         name=name,
-        seconds=statistics.median(seconds),
         runs=len(runs),
-        cpu_seconds=statistics.median(run.cpu_seconds for run in runs),
+        seconds=statistics.median(seconds),
+        cpu_seconds=statistics.median(run.spent.cpu_seconds for run in runs),
         peak_mib=statistics.median(run.peak_mib for run in runs),
         spread=max(seconds) / min(seconds),
     )
-    return made if against is None else compared(made, against)
 
 
-def part(name: str, runs: Sequence[Measured], which: str, *, of: Figure, by: int = 1) -> Figure:
-    """The figure of a stretch within the runs of another figure, which it is measured against.
+def part(group: str, name: str, runs: Sequence[Measured], which: str, *, times: int = 1) -> Figure:
+    """The figure of a stretch within something that was run several times.
 
     Args:
+        group: of figures that are shown together.
         name: for people.
-        runs: those of `of`.
+        runs: of the whole.
         which: name of the stretch.
-        of: the whole.
-        by: how many times the stretch was gone through in each run; the figure is for one time.
+        times: how often each run went through it; the figure is for one time.
     """
     stretches = [run.parts.stretches[which] for run in runs]
 
-    def middle(take: Callable[[Stretch], float]) -> float:
-        return statistics.median(map(take, stretches)) / by
+    def middle(take: Callable[[Stretch], Spent], name: str) -> float:
+        return statistics.median(getattr(take(stretch), name) for stretch in stretches) / times
 
-    made = Figure(
-        group=of.group,
+    seconds = [stretch.whole.seconds for stretch in stretches]
+    return Figure(
+        group=group,
         name=name,
-        seconds=middle(lambda each: each.whole.seconds),
-        cpu_seconds=middle(lambda each: each.whole.cpu_seconds),
-        outside_seconds=middle(lambda each: each.outside.seconds),
-        outside_cpu_seconds=middle(lambda each: each.outside.cpu_seconds),
         runs=len(runs),
+        seconds=middle(lambda stretch: stretch.whole, "seconds"),
+        cpu_seconds=middle(lambda stretch: stretch.whole, "cpu_seconds"),
+        outside_seconds=middle(lambda stretch: stretch.outside, "seconds"),
+        outside_cpu_seconds=middle(lambda stretch: stretch.outside, "cpu_seconds"),
+        spread=max(seconds) / min(seconds),
     )
-    return compared(made, of)
 
 
 def compared(made: Figure, against: Figure) -> Figure:
     """A figure measured against another."""
-    cpu_ratio = None
-    if made.cpu_seconds is not None and against.cpu_seconds:
-        cpu_ratio = made.cpu_seconds / against.cpu_seconds
-    ratio = made.seconds / against.seconds
-    return msgspec.structs.replace(made, against=against.name, ratio=ratio, cpu_ratio=cpu_ratio)
+    both = made.cpu_seconds is not None and against.cpu_seconds is not None
+    return msgspec.structs.replace(
+        made,
+        against=against.name,
+        ratio=made.seconds / against.seconds,
+        cpu_ratio=(made.cpu_seconds or 0.0) / (against.cpu_seconds or 1.0) if both else None,
+    )
 
 
 # --- shown ------------------------------------------------------------------------------------------------------------
 
 
 def write(bench: Bench, path: Path) -> None:
-    """Writes the figures as JSON; numbers have four digits that count."""
+    """Writes the figures as JSON, with four digits that count."""
+    figures = [msgspec.structs.replace(each, **_rounded(msgspec.structs.asdict(each))) for each in bench.figures]
+    rounded = msgspec.json.encode(Bench(bench.machine, figures))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(_rounded(bench)), indent=1) + b"\n")
+    path.write_bytes(msgspec.json.format(rounded, indent=1) + b"\n")
 
 
-def _rounded(bench: Bench) -> Bench:
-    figures = [
-        msgspec.structs.replace(
-            each,
-            **{k: float(f"{v:.4g}") for k, v in msgspec.structs.asdict(each).items() if isinstance(v, float)},
-        )
-        for each in bench.figures
-    ]
-    return Bench(bench.machine, figures)
+def _rounded(values: dict[str, object]) -> dict[str, float]:
+    return {name: float(f"{value:.4g}") for name, value in values.items() if isinstance(value, float)}
 
 
 def show(bench: Bench) -> None:
     """Prints the figures as one table for each group."""
-    told = ", ".join(f"{name} {value}" for name, value in msgspec.structs.asdict(bench.machine).items())
-    console = Console(highlight=False, markup=False, emoji=False)
-    console.print(told, soft_wrap=True)
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console.print(", ".join(f"{name} {value}" for name, value in msgspec.structs.asdict(bench.machine).items()))
     for group in dict.fromkeys(each.group for each in bench.figures):
         console.print()
         console.print(_table(group, [each for each in bench.figures if each.group == group]))
+    console.print("\noutside: of the column before it, the time outside polars and Parquet writing")
 
 
 def _table(group: str, figures: Iterable[Figure]) -> Table:
     table = Table(title=group, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    table.add_column("what")
-    for name in ("seconds", "CPU s", "not polars", "CPU s", "peak MiB"):
-        table.add_column(name, justify="right")
-    table.add_column("against")
-    for name in ("ratio", "by CPU", "spread"):
-        table.add_column(name, justify="right")
+    table.add_column("", no_wrap=True)
+    for name in ("seconds", "outside", "CPU s", "outside", "peak MiB"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("against", no_wrap=True)
+    for name in ("ratio", "CPU ratio", "spread"):
+        table.add_column(name, justify="right", no_wrap=True)
     for each in figures:
-        seconds = (each.seconds, each.cpu_seconds, each.outside_seconds, each.outside_cpu_seconds)
+        times = (each.seconds, each.outside_seconds, each.cpu_seconds, each.outside_cpu_seconds)
         ratios = (each.ratio, each.cpu_ratio, each.spread)
         table.add_row(
             each.name,
-            *(_number(value, ".3f") for value in seconds),
+            *(_number(value, ".3f") for value in times),
             _number(each.peak_mib, ",.0f"),
-            each.against,
+            each.against or "",
             *(_number(value, ".2f") for value in ratios),
         )
     return table

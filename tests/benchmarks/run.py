@@ -14,19 +14,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Started as a file, Python looks for modules beside it; they are named from the root, as everywhere.
-sys.path[0] = str(Path(__file__).resolve().parents[2])
+# Started as a file, Python looks for modules beside it; these are named from the root, as everywhere.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from rich.console import Console
 
-from tests.benchmarks import cases
-from tests.benchmarks.child import ROOT, Measured, measure, measure_command
 from tests.benchmarks.figures import Bench, Figure, compared, figure, machine, part, show, write
+from tests.benchmarks.measured import ROOT, Measured, measure, measure_command
 
 _OUTPUT = ROOT / ".winnow" / "bench.json"
 _STAGES = ("ingest", "screen", "settle", "publish", "report")
+_SMALL, _SMALL_ROWS = 30, 1_000
 _MEMORY_LIMIT_MIB = 2048.0
 _ANSWER_LIMIT = 1.0
+_BARE = "bare copy by polars"
 
 
 def main() -> None:
@@ -36,10 +37,10 @@ def main() -> None:
     (ROOT / ".winnow").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ROOT / ".winnow", prefix="bench-") as name:
         folder = Path(name)
-        _say(f"Making {options.rows:,} orders")
-        cases.inputs(folder, options.rows)
+        _say(f"Making dumps of {options.rows:,} and {_SMALL} x {_SMALL_ROWS:,} orders")
+        size = int(measure("dumps", folder, str(options.rows), str(_SMALL), str(_SMALL_ROWS)).parts.answer)
         figures = [
-            *_large(folder, options.rows, options.repeats),
+            *_large(folder, options.rows, size, options.repeats),
             *_small(folder, options.repeats),
             *_answers(folder, options.repeats),
         ]
@@ -57,9 +58,10 @@ def _options() -> argparse.Namespace:
 
 
 def _thousands(text: str) -> int:
-    rows = int(text.replace("_", ""))
+    rows = int(text)
     if rows < 1000 or rows % 1000:
-        raise argparse.ArgumentTypeError(f"{rows} is no multiple of 1,000")
+        message = f"{rows} is no multiple of 1,000"
+        raise argparse.ArgumentTypeError(message)
     return rows
 
 
@@ -67,7 +69,7 @@ def _say(text: str) -> None:
     Console(stderr=True, highlight=False).print(text, soft_wrap=True)
 
 
-def _interleaved(names: list[str], folder: Path, repeats: int) -> dict[str, list[Measured]]:
+def _in_turns(names: list[str], folder: Path, repeats: int) -> dict[str, list[Measured]]:
     runs: dict[str, list[Measured]] = {name: [] for name in names}
     for repeat in range(repeats):
         for name in names:
@@ -79,62 +81,65 @@ def _interleaved(names: list[str], folder: Path, repeats: int) -> dict[str, list
 # --- one large dump ---------------------------------------------------------------------------------------------------
 
 
-def _large(folder: Path, rows: int, repeats: int) -> list[Figure]:
-    runs = _interleaved(["bare", "winnow", "pandera"], folder, repeats)
-    size = cases.dump_size(folder) / 1e6
-    group = f"One dump: {rows:,} rows x 12 columns, {size:,.0f} MB of CSV, one row in fifty bad"
-    bare = figure(group, "bare copy with polars", runs["bare"])
-    winnow = figure(group, "winnow, all stages", runs["winnow"], against=bare)
-    pandera = figure(group, "pandera, and polars around it", runs["pandera"], against=bare)
-    memory = Figure(
-        group=group,
-        name="winnow, memory",
-        seconds=winnow.seconds,
-        runs=repeats,
-        peak_mib=winnow.peak_mib,
-        against=f"limit of {_MEMORY_LIMIT_MIB:,.0f} MiB",
-        ratio=(winnow.peak_mib or 0.0) / _MEMORY_LIMIT_MIB,
-    )
+def _large(folder: Path, rows: int, size: int, repeats: int) -> list[Figure]:
+    runs = _in_turns(["bare", "winnow", "pandera"], folder, repeats)
+    group = f"One dump: {rows:,} rows x 12 columns, {size / 1e6:,.1f} MB of CSV, one row in fifty bad"
+    bare = figure(group, _BARE, runs["bare"])
+    winnow = figure(group, "winnow", runs["winnow"])
+    pandera = figure(group, "pandera", runs["pandera"])
+    validation = part(group, "pandera: validation", runs["pandera"], "validate")
     return [
         bare,
-        winnow,
-        memory,
-        _outside(part("all", runs["winnow"], "clean", of=winnow), winnow),
-        *(part(f"winnow, {stage}", runs["winnow"], stage, of=winnow) for stage in _STAGES),
-        pandera,
-        part("pandera, its validation alone", runs["pandera"], "validate", of=pandera),
+        compared(winnow, bare),
+        *_within(group, winnow, runs["winnow"]),
+        _memory(winnow),
+        compared(pandera, bare),
+        compared(validation, pandera),
     ]
 
 
-def _outside(whole: Figure, against: Figure) -> Figure:
-    """The time outside polars and Parquet writing as a figure of its own, so that its ratio is its share."""
-    seconds, cpu_seconds = whole.outside_seconds or 0.0, whole.outside_cpu_seconds
-    name = "winnow, outside polars and Parquet writing"
-    return compared(Figure(whole.group, name, seconds, whole.runs, cpu_seconds), against)
+def _within(group: str, winnow: Figure, runs: list[Measured], times: int = 1) -> list[Figure]:
+    """Winnow's stages, and what of all of them is not polars', each with its share of the whole as the ratio."""
+    whole = part(group, "", runs, "clean", times=times)
+    outside = Figure(
+        group=group,
+        name="winnow: outside polars",
+        runs=len(runs),
+        seconds=whole.outside_seconds or 0.0,
+        cpu_seconds=whole.outside_cpu_seconds,
+    )
+    stages = [part(group, f"winnow: {stage}", runs, stage, times=times) for stage in _STAGES]
+    return [compared(each, winnow) for each in (*stages, outside)]
+
+
+def _memory(winnow: Figure) -> Figure:
+    peak = winnow.peak_mib or 0.0
+    return Figure(
+        group=winnow.group,
+        name="winnow: memory",
+        runs=winnow.runs,
+        seconds=winnow.seconds,
+        peak_mib=peak,
+        against=f"limit of {_MEMORY_LIMIT_MIB:,.0f} MiB",
+        ratio=peak / _MEMORY_LIMIT_MIB,
+    )
 
 
 # --- many small dumps -------------------------------------------------------------------------------------------------
 
 
 def _small(folder: Path, repeats: int) -> list[Figure]:
-    runs = _interleaved(["bare_small", "winnow_small"], folder, repeats)
-    count = len(cases.SMALL) - 1
-    group = f"Each of {count} small dumps in one process: {cases.SMALL_ROWS:,} rows x 12 columns"
-    copies = figure(group, "", runs["bare_small"])
-    bare = _alone(part("bare copy with polars", runs["bare_small"], "copy", of=copies, by=count))
-    cleanings = figure(group, "", runs["winnow_small"])
-    winnow = part("winnow, all stages", runs["winnow_small"], "clean", of=cleanings, by=count)
+    runs = _in_turns(["bare_small", "winnow_small"], folder, repeats)
+    group = f"A small dump, one of {_SMALL} in one process: {_SMALL_ROWS:,} rows x 12 columns"
+    bare = part(group, _BARE, runs["bare_small"], "copy", times=_SMALL)
+    winnow = part(group, "winnow", runs["winnow_small"], "clean", times=_SMALL)
+    first = part(group, "winnow: the first in its process", runs["winnow_small"], "first")
     return [
         bare,
         compared(winnow, bare),
-        *(part(f"winnow, {stage}", runs["winnow_small"], stage, of=winnow, by=count) for stage in _STAGES),
-        part("winnow, the first in its process", runs["winnow_small"], "first", of=winnow),
+        *_within(group, winnow, runs["winnow_small"], _SMALL),
+        compared(first, winnow),
     ]
-
-
-def _alone(made: Figure) -> Figure:
-    """A figure that is measured against none."""
-    return Figure(made.group, made.name, made.seconds, made.runs, made.cpu_seconds)
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -142,26 +147,23 @@ def _alone(made: Figure) -> Figure:
 
 def _answers(folder: Path, repeats: int) -> list[Figure]:
     _say("Cleaning the demo's dumps")
-    demo = measure("demo", folder)
-    commands = {
-        "winnow list": ["list"],
-        "winnow show": ["show", "flights"],
-        "winnow versions": ["versions", "flights"],
-        "winnow verify": ["verify", "flights"],
-        "winnow explain": ["explain", "flights", demo.parts.record],
-    }
-    group = "Answers on the demo's store, from start to end of the command"
-    limit = Figure(group, f"limit of {_ANSWER_LIMIT:.0f} second", _ANSWER_LIMIT, repeats)
+    record = measure("demo", folder).parts.answer
+    commands = (
+        ("list",),
+        ("show", "flights"),
+        ("versions", "flights"),
+        ("verify", "flights"),
+        ("explain", "flights", record),
+    )
+    group = "An answer on the demo's store, from start to end of the command"
+    limit = Figure(group, f"limit of {_ANSWER_LIMIT:.0f} second", repeats, _ANSWER_LIMIT)
     _say("Asking")
-    measure_command(["list"], folder)  # the first one makes what all others find made
-    runs: dict[str, list[Measured]] = {name: [] for name in commands}
+    measure_command(folder, "list")  # makes the cards, which all others find
+    runs: dict[str, list[Measured]] = {command[0]: [] for command in commands}
     for _ in range(repeats):
-        for name, arguments in commands.items():
-            runs[name].append(measure_command(arguments, folder))
-    return [
-        *(figure(group, name, found, against=limit) for name, found in runs.items()),
-        figure(group, "making that store, without Prefect", [demo]),
-    ]
+        for command in commands:
+            runs[command[0]].append(measure_command(folder, *command))
+    return [compared(figure(group, f"winnow {name}", found), limit) for name, found in runs.items()]
 
 
 if __name__ == "__main__":

@@ -73,8 +73,8 @@ def test_several_sets_of_columns_that_are_unique_together() -> None:
 
 
 def test_an_unknown_column_in_unique_is_refused() -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown column 'orign'.*Did you mean origin"):
-        read_model(pa.DataFrameSchema({"origin": pa.Column(str)}, unique=["orign"]))
+    with pytest.raises(UnknownNameError, match=r"unknown column 'orig'.*Did you mean origin"):
+        read_model(pa.DataFrameSchema({"origin": pa.Column(str)}, unique=["orig"]))
 
 
 @pytest.mark.parametrize(

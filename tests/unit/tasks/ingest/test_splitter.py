@@ -67,9 +67,9 @@ def test_records_behind_an_odd_number_of_quotes_are_judged_as_if_alone() -> None
 
 def test_a_quote_that_closes_too_late_never_closes() -> None:
     data = b'"' + b"x\n" * 10 + b'",y\n1,2\n'
-    assert split(data, longest=24)[0] == (data[:-4], "good")
-    assert split(data, longest=23)[0] == (b'"x\n', "unclosed_quote")
-    assert split(data, longest=23)[-1] == (b"1,2\n", "good")
+    assert split(data, longest=25)[0] == (data[:-4], "good")
+    assert split(data, longest=24)[0] == (b'"x\n', "unclosed_quote")
+    assert split(data, longest=24)[-1] == (b"1,2\n", "good")
 
 
 def test_a_longer_line_is_cut_into_rejects_of_the_greatest_size() -> None:

@@ -1,0 +1,105 @@
+"""Measured: what running something costs, and running it in a process of its own.
+
+Belongs here: starting processes, and the records in which they tell. Does not belong here: what runs in them (child,
+cases). Nothing large is imported: a process that is started counts its parent's memory as its own until it is greater.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """Time that something took."""
+
+    seconds: float
+    """Of a clock on the wall."""
+    cpu_seconds: float
+    """Of all cores together."""
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds)
+
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(self.seconds - other.seconds, self.cpu_seconds - other.cpu_seconds)
+
+
+NO_TIME = Spent(0.0, 0.0)
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """Time that a stretch of work took, and how much of it was not polars'."""
+
+    whole: Spent
+    outside: Spent
+
+    def __add__(self, other: Stretch) -> Stretch:
+        return Stretch(self.whole + other.whole, self.outside + other.outside)
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What a case tells of itself."""
+
+    stretches: dict[str, Stretch] = {}
+    """Parts of its work, by name."""
+    answer: str = ""
+    """What it found, if anything."""
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What running something cost."""
+
+    spent: Spent
+    peak_mib: float
+    """Most memory that the process ever had, with Python and what it imported."""
+    parts: Parts = Parts()
+
+
+def measure(case: str, folder: Path, *arguments: str) -> Measured:
+    """Runs a case; the time is its work's, without starting Python and importing.
+
+    Raises:
+        subprocess.CalledProcessError: it failed; what it said is on stderr.
+    """
+    command = [sys.executable, "-m", "tests.benchmarks.child", case, str(folder), *arguments]
+    told = subprocess.run(command, cwd=ROOT, env=_environment(folder), check=True, stdout=subprocess.PIPE).stdout
+    return msgspec.json.decode(told.splitlines()[-1], type=Measured)
+
+
+def measure_command(folder: Path, *arguments: str) -> Measured:
+    """Runs a command of `winnow` from its start to its end, as a person does.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    command = [sys.executable, "-m", "flows.cli", *arguments]
+    began = time.perf_counter()
+    with subprocess.Popen(command, cwd=folder, env=_environment(folder), stdout=subprocess.DEVNULL) as running:
+        # Its own usage, and not that of all children so far, comes only with wait4.
+        _, status, usage = os.wait4(running.pid, 0)
+        seconds = time.perf_counter() - began
+        running.returncode = os.waitstatus_to_exitcode(status)
+    if running.returncode:
+        raise subprocess.CalledProcessError(running.returncode, command)
+    return Measured(Spent(seconds, usage.ru_utime + usage.ru_stime), usage.ru_maxrss / 1024)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """The caller's environment, with none of its settings of Winnow and Prefect but those that lead into the folder."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WINNOW_", "PREFECT_"))}
+    return kept | {
+        "WINNOW_STORE": str(folder / "demo" / "store"),
+        "WINNOW_RAW": str(folder / "demo" / "raw"),
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }

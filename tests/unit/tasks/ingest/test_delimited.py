@@ -1,0 +1,180 @@
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+import pytest
+
+from schemas.errors import HeaderError
+from tasks.ingest import delimited
+
+Reader = Callable[..., Any]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_cells_are_the_text_between_delimiters(read: Reader, end: str) -> None:
+    data = end.join(["id,text", "1, a ", '"2","b,""c"""', '3,""', "4,"]).encode()
+    assert read(data, "a.csv", ["id", "text"]).rows() == [("1", " a "), ("2", 'b,"c"'), ("3", ""), ("4", "")]
+
+
+def test_declared_columns_come_in_their_order(read: Reader) -> None:
+    found = read(b"b,a\n1,2\n", "a.csv", ["a", "b"])
+    assert found.rows() == [("2", "1")]
+    assert found.records.columns[-2:] == ["a", "b"]
+
+
+def test_places_lead_back_to_the_bytes(read: Reader) -> None:
+    data = b'\xef\xbb\xbfid,t\r\n1,"x\r\ny"\r\nbad\r\n2,z'
+    found = read(data, "a.csv", ["id", "t"])
+    assert found.report.header_size == 9
+    assert found.report.text_size == len(data)
+    places = pl.concat(
+        [
+            found.records.select(pl.col("_record", "_line", "_offset", "_length", "_raw")),
+            found.rejects.drop("_rules", "_reasons"),
+        ]
+    )
+    rows = places.sort("_record").rows()
+    assert rows == [(1, 2, 9, 10, b'1,"x\r\ny"\r\n'), (2, 4, 19, 5, b"bad\r\n"), (3, 5, 24, 3, b"2,z")]
+    assert all(data[offset : offset + length] == raw for _, _, offset, length, raw in rows)
+
+
+def test_the_number_of_fields_is_told_with_the_expected_one(read: Reader) -> None:
+    found = read(b"a,b,c\n1,2\n1,2,3\n1,2,3,4\n", "a.csv", ["a", "b", "c"])
+    assert found.refused() == [(1, "too_few_fields", b"1,2\n"), (3, "too_many_fields", b"1,2,3,4\n")]
+    assert found.rejects.get_column("_reasons").explode().to_list() == ["2 fields, 3 expected", "4 fields, 3 expected"]
+
+
+def test_a_blank_line_is_rejected_unless_there_is_one_column(read: Reader) -> None:
+    assert read(b"a,b\n\n1,2\n\r\n \n", "a.csv", ["a", "b"]).refused() == [
+        (1, "blank_line", b"\n"),
+        (3, "blank_line", b"\r\n"),
+        (4, "too_few_fields", b" \n"),
+    ]
+    assert read(b'a\n\nx\n\r\n""\n', "a.csv", ["a"]).rows() == [("",), ("x",), ("",), ("",)]
+
+
+def test_what_is_not_utf8_is_rejected_with_its_bytes(read: Reader) -> None:
+    found = read(b"a,b\n\xc3\xa9,1\n\xff,2\n3,\xc3\n\xff\n", "a.csv", ["a", "b"])
+    assert found.rows() == [("é", "1")]
+    assert found.refused() == [(2, "not_utf8", b"\xff,2\n"), (3, "not_utf8", b"3,\xc3\n"), (4, "not_utf8", b"\xff\n")]
+
+
+def test_quote_trouble_costs_one_line(read: Reader) -> None:
+    found = read(b'a,b\n1,x"y\n2,"open\n3,z\n', "a.csv", ["a", "b"])
+    assert found.rows() == [("3", "z")]
+    assert found.refused() == [(1, "stray_quote", b'1,x"y\n'), (2, "unclosed_quote", b'2,"open\n')]
+
+
+def test_odd_characters_are_data(read: Reader) -> None:
+    assert read(b"a,b\n\0,x\ry\n\xe2\x80\xa8,\x1a\n", "a.csv", ["a", "b"]).rows() == [
+        ("\0", "x\ry"),
+        ("\u2028", "\x1a"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "cells"),
+    [
+        pytest.param(b"\xef\xbb\xbf1,2\n", ("\ufeff1", "2"), id="a mark at the start of the first record"),
+        pytest.param(b"1\r,2\n", ("1\r", "2"), id="CR before a delimiter"),
+        pytest.param(b"1,2\r", ("1", "2\r"), id="CR at the end of the file"),
+        pytest.param(b"1,2\r\r\n", ("1", "2\r"), id="CR before the line end"),
+    ],
+)
+def test_cells_that_the_fast_parser_alters_are_parsed_exactly(
+    read: Reader, body: bytes, cells: tuple[str, str]
+) -> None:
+    assert read(b"a,b\n" + body, "a.csv", ["a", "b"]).rows() == [cells]
+
+
+def test_a_panic_of_the_fast_parser_costs_nothing(read: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    def panic(*args: object, **kwargs: object) -> None:
+        raise pl.exceptions.PanicException("index out of bounds")
+
+    monkeypatch.setattr(delimited.pl, "read_csv", panic)
+    monkeypatch.setattr(delimited, "_EXACT_AT_ONCE", 2)
+    found = read(b'a,b\n1,2\n"x\n""y",z\n3,4\n', "a.csv", ["a", "b"])
+    assert found.rows() == [("1", "2"), ('x\n"y', "z"), ("3", "4")]
+
+
+@pytest.mark.parametrize(
+    "lose", [lambda cells: cells.head(1), lambda cells: cells.with_columns(pl.col("1").str.head(1))]
+)
+def test_whatever_the_fast_parser_loses_is_noticed(
+    read: Reader, monkeypatch: pytest.MonkeyPatch, lose: Callable[[pl.DataFrame], pl.DataFrame]
+) -> None:
+    parse = pl.read_csv
+    monkeypatch.setattr(delimited.pl, "read_csv", lambda *args, **kwargs: lose(parse(*args, **kwargs)))
+    assert read(b"a,b\n1,two\n3,four\n", "a.csv", ["a", "b"]).rows() == [("1", "two"), ("3", "four")]
+
+
+def test_other_delimiters_and_quotes(read: Reader) -> None:
+    assert read(b"a\tb\n'1\t2'\t3\n", "a.tsv", ["a", "b"], quote="'").rows() == [("1\t2", "3")]
+    assert read(b'a;b\n"1;2"\n', "a.csv", ["a", "b"], delimiter=";", quote="").rows() == [('"1', '2"')]
+
+
+def test_an_empty_file_and_a_bare_header_are_notes(read: Reader) -> None:
+    for data, header, note in [
+        (b"", 0, "empty file"),
+        (b"\xef\xbb\xbf", 3, "empty file"),
+        (b"a,b\n", 4, "no record behind the header"),
+        (b"a,b", 3, "no record behind the header"),
+    ]:
+        found = read(data, "a.csv", ["a", "b"])
+        assert (found.report.records, found.report.header_size, found.report.notes) == (0, header, (note,))
+
+
+def test_undeclared_columns_are_left_out_where_that_is_declared(read: Reader) -> None:
+    found = read(b"x,a,y\n1,2,3\n", "a.csv", ["a"], extra_columns="ignore")
+    assert found.rows() == [("2",)]
+    assert found.report.notes == ("undeclared columns left out: 'x', 'y'",)
+    with pytest.raises(HeaderError, match="undeclared columns 'x', 'y'"):
+        read(b"x,a,y\n1,2,3\n", "a.csv", ["a"])
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"a,c\n1,2\n", "no column 'b'"),
+        (b"\n1,2\n", "ingest.blank_line"),
+        (b'"a,b\n1,2\n', "ingest.unclosed_quote"),
+        (b'a,"b"c\n', "ingest.stray_quote"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", r"\x89PNG"),
+        (b"a,b" + b"x" * 2_000, "ingest.record_too_long"),
+        ("a,b\n".encode("utf-16"), "not UTF-8"),
+    ],
+)
+def test_a_header_that_is_none_stops_with_what_was_found(read: Reader, data: bytes, found: str) -> None:
+    with pytest.raises(HeaderError) as caught:
+        read(data, "dumps/a.csv", ["a", "b"], max_record_bytes=1_000)
+    message = str(caught.value)
+    assert found in message
+    assert "dumps/a.csv" in message
+    assert message.isprintable()
+    assert len(message) < 500
+
+
+def test_a_quoted_header_may_hold_line_ends(read: Reader) -> None:
+    found = read(b'"a\nb","c"\n1,2\n', "a.csv", ["a\nb", "c"])
+    assert found.rows() == [("1", "2")]
+    assert found.records.get_column("_line").to_list() == [3]
+
+
+def test_a_line_too_long_is_rejected_in_parts_with_all_its_bytes(read: Reader) -> None:
+    found = read(b"a,b\n1,2\n" + b"x" * 250 + b"\n3,4\n", "a.csv", ["a", "b"], max_record_bytes=100)
+    assert found.rows() == [("1", "2"), ("3", "4")]
+    assert [(number, slug, len(raw)) for number, slug, raw in found.refused()] == [
+        (n, "record_too_long", size) for n, size in [(2, 100), (3, 100), (4, 51)]
+    ]
+
+
+def test_rejects_keep_only_their_own_bytes_in_memory(read: Reader) -> None:
+    found = read(
+        b"a,b\n" + b"1,2\n" * 100_000 + b"bad line that is longer than a view holds\n",
+        "a.csv",
+        ["a", "b"],
+        block_size=10**7,
+        max_record_bytes=1_000,
+    )
+    assert found.rejects.height == 1
+    assert found.rejects.estimated_size() < 1_000
