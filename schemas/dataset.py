@@ -68,6 +68,7 @@ class Dataset:
             yield from (("Correction", column) for column in correction.columns)
         if self.dedupe:
             yield from (("Dedupe(key)", column) for column in self.dedupe.key)
+            yield from (("Dedupe(ignore)", column) for column in self.dedupe.ignore)
             yield from (("Dedupe(by)", column) for column in (self.dedupe.by,) if column)
 
     def _check_rules(self) -> None:

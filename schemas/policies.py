@@ -98,11 +98,14 @@ class Dedupe:
         keep: the survivor: the `first` or `last` in the order of files and records, the `latest` by a column, or the
             one with the fewest missing cells. Ties go to the first in that order.
         by: the column that `latest` compares.
+        ignore: columns in which two rows of one key may differ without being in conflict, such as a number that the
+            sender gives each row.
     """
 
     key: tuple[str, ...] = Field(min_length=1)
     keep: Keep = "first"
     by: str | None = None
+    ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.keep == "latest") != (self.by is not None):

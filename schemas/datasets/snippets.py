@@ -48,7 +48,7 @@ DATASET = Dataset(
     # Quotation marks are part of the texts. No null tokens: "NA" can be all that somebody says.
     source=Source("snippets/{partition}/*.tsv", quote=""),
     steps=(steps.strip("snippet_id", "rating", "text"), steps.nfc("text"), steps.collapse_whitespace("text")),
-    dedupe=Dedupe(key=("text",), keep="first"),
+    dedupe=Dedupe(key=("text",), keep="first", ignore=("snippet_id",)),
     severities={
         # The raters of equal texts agree as well as raters do, so that any of them may stand for all.
         "text.conflict": Severity.WARN,

@@ -43,7 +43,8 @@ def decide(candidates: pl.LazyFrame, dedupe: Dedupe, columns: list[str]) -> Verd
     Args:
         candidates: `_input` UInt32 (order of the file), `_record` UInt64, and the data set's typed columns.
         dedupe: the policy.
-        columns: the data set's columns; content is what is in those that are not in the key.
+        columns: the data set's columns; content is what is in those that are neither in the key nor
+            ignored.
 
     Returns:
         The verdict, sorted by place. A row with a missing value in its key is in neither frame.
@@ -52,7 +53,7 @@ def decide(candidates: pl.LazyFrame, dedupe: Dedupe, columns: list[str]) -> Verd
     complete = pl.all_horizontal(pl.col(name).is_not_null() for name in key)
     repeated = candidates.filter(complete).group_by(key).len().filter(pl.col("len") > 1).select(key)
     members = candidates.join(repeated, on=key, how="semi").collect(engine="streaming")
-    content = [name for name in columns if name not in key]
+    content = [name for name in columns if name not in (*key, *dedupe.ignore)]
     # A struct compares all content at once and treats missing as equal to missing; a key alone has no content.
     body = pl.struct(content) if content else pl.lit(0)
     members = members.with_columns(body.alias("_content")).sort(*PLACE)

@@ -4,7 +4,7 @@ Belongs here: one function for each case, which prepares (imports, above all) an
 Does not belong here: starting the process and taking the time (measured, child), or comparing (figures).
 
 What Winnow makes of a dump is checked against the books that the dump is known to have: a fast cleaning that is wrong
-is no result.
+is no result. What only some cases need is imported in those, since it counts in the memory of the process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import polars as pl
 
 from schemas.records import Books
 from tests.benchmarks.clock import Clock
-from tests.benchmarks.dumps import write_orders
 from tests.benchmarks.measured import Parts
 
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ def dumps(folder: Path, rows: str, small: str, small_rows: str) -> Work:
     There is one small dump more than is asked for: the first in a process pays for what is done only once, and is
     measured apart.
     """
+    from tests.benchmarks.dumps import write_orders
+
     sizes = {LARGE: int(rows)} | {f"{SMALL}-{number:03d}": int(small_rows) for number in range(int(small) + 1)}
 
     def work() -> Parts:

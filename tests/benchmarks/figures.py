@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from tests.benchmarks.measured import Measured, Spent, Stretch
+    from tests.benchmarks.measured import Measured, Stretch
+
+#: Characters to a line, also where a terminal has fewer: a number that is cut off is none.
+_WIDTH = 140
 
 
 class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -108,18 +111,18 @@ def part(group: str, name: str, runs: Sequence[Measured], which: str, *, times: 
     """
     stretches = [run.parts.stretches[which] for run in runs]
 
-    def middle(take: Callable[[Stretch], Spent], name: str) -> float:
-        return statistics.median(getattr(take(stretch), name) for stretch in stretches) / times
+    def middle(take: Callable[[Stretch], float]) -> float:
+        return statistics.median(map(take, stretches)) / times
 
     seconds = [stretch.whole.seconds for stretch in stretches]
     return Figure(
         group=group,
         name=name,
         runs=len(runs),
-        seconds=middle(lambda stretch: stretch.whole, "seconds"),
-        cpu_seconds=middle(lambda stretch: stretch.whole, "cpu_seconds"),
-        outside_seconds=middle(lambda stretch: stretch.outside, "seconds"),
-        outside_cpu_seconds=middle(lambda stretch: stretch.outside, "cpu_seconds"),
+        seconds=middle(lambda stretch: stretch.whole.seconds),
+        cpu_seconds=middle(lambda stretch: stretch.whole.cpu_seconds),
+        outside_seconds=middle(lambda stretch: stretch.outside.seconds),
+        outside_cpu_seconds=middle(lambda stretch: stretch.outside.cpu_seconds),
         spread=max(seconds) / min(seconds),
     )
 
@@ -152,7 +155,7 @@ def _rounded(values: dict[str, object]) -> dict[str, float]:
 
 def show(bench: Bench) -> None:
     """Prints the figures as one table for each group."""
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, emoji=False, width=_WIDTH)
     console.print(", ".join(f"{name} {value}" for name, value in msgspec.structs.asdict(bench.machine).items()))
     for group in dict.fromkeys(each.group for each in bench.figures):
         console.print()

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 
-
 ROOT = Path(__file__).resolve().parents[2]
 
 

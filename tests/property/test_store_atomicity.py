@@ -228,9 +228,11 @@ def test_a_writer_that_is_killed_while_polars_writes_leaves_the_last_version_who
         for key in store.list("trips/clean/"):
             assert pq.read_metadata(store.path(key)).num_rows == 1_000_000
         leftovers += len(unfinished(store))
+        # As the holder of the lease does when it begins. A manifest that was not finished stays, since nobody could
+        # tell it from one that another run is writing.
         store.clear_unfinished("trips/clean/")
+        assert {path.parent.name for path in unfinished(store)} <= {"_versions"}
     assert leftovers, "no kill came in the midst of a file, so this tried nothing"
-    assert unfinished(store) == []
 
 
 # --- a full disk ------------------------------------------------------------------------------------------------------

@@ -94,3 +94,9 @@ def test_many_copies_of_one_row_with_many_contents_stay_linear() -> None:
     ).lazy()
     verdict = decide(frame, Dedupe(key=["k"]), COLUMNS)
     assert (verdict.duplicates.height, verdict.conflicts.height) == (height - 1, height)
+
+
+def test_ignored_columns_make_no_conflict() -> None:
+    verdict = decide(SAMPLE, Dedupe(key=["k"], ignore=["t", "v"]), COLUMNS)
+    assert verdict.conflicts.is_empty()
+    assert not verdict.duplicates["differs"].any()

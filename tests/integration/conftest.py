@@ -1,0 +1,220 @@
+"""Data sets whose dumps are hostile or wrong, a place to clean them in, and a real Prefect server with real runs.
+
+Belongs here: what the tests of the command line, of the flows and of the UI share. Does not belong here: what they
+assert.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from flows.demo_dumps import RESENT, lay_out
+
+GUESTS = '''"""Guests: a hotel's book, in which somebody wrote what was not meant to be written."""
+
+import pandera.polars as pa
+
+from schemas import Dataset, Dedupe, Gates, Source, steps
+
+
+class Guests(pa.DataFrameModel):
+    id: int = pa.Field(ge=1)
+    email: str = pa.Field(str_matches="^[^@ ]+@[^@ ]+$", metadata={"personal": True})
+    room: int = pa.Field(in_range={"min_value": 1, "max_value": 400})
+    rate: float = pa.Field(nullable=True)
+    comment: str = pa.Field(str_matches="^[a-z ]+$", nullable=True)
+
+
+DATASET = Dataset(
+    model=Guests,
+    source=Source("guests/{partition}/*.csv", null_tokens=("",)),
+    steps=(steps.strip("comment"), steps.lowercase("comment")),
+    dedupe=Dedupe(key=("id",)),
+    gates=Gates(max_quarantined=0.9),
+)
+'''
+LODGERS = GUESTS.replace("guests", "lodgers")
+MISDECLARED = GUESTS.replace("steps.lowercase(", "steps.lowercse(").replace("guests", "misdeclared")
+
+#: A page that takes any of these for more than text sets `owned`, shows a picture, a link or a bold word, or splits a row.
+SCRIPT, IMAGE = "<script>window.owned=1</script>", "<img src=x onerror=window.owned=1>"
+LINK, MARKED = "[click](javascript:window.owned=1)", "**bold** | `code` | <b>fat</b>"
+#: Colours, a new window title, a bell, one of the control characters above 127, and a turn of the writing direction.
+CONTROLS = "\x1b[31m\x1b]0;owned\x07\x9b31m\u202e"
+HOSTILE = (SCRIPT, IMAGE, LINK, MARKED, CONTROLS)
+PERSONAL = ("ada@home.example", "grace@home.example", "not-an-address-of-mary", "not-an-address-of-kurt")
+#: Names come from somebody's file system.
+HOSTILE_PARTITION = f"2013-01-22 {IMAGE}"
+HOSTILE_FILE = "book | **1** <script>window.owned=2<script>.csv"
+
+GUEST_BOOK = "\n".join(
+    [
+        "id,email,room,rate,comment",
+        f"1,{PERSONAL[0]},12,80.5,Quiet",
+        f"1,{PERSONAL[0]},12,80.5,Quiet",
+        f"2,{PERSONAL[1]},13,nan,",
+        f"3,{PERSONAL[2]},14,,{SCRIPT}",
+        f"4,{PERSONAL[3]},15,,{IMAGE}",
+        f"5,{PERSONAL[0]},16,,{LINK}",
+        f"6,{PERSONAL[0]},17,,{MARKED}",
+        f"7,{PERSONAL[0]},18,,{CONTROLS}",
+        f"8,{PERSONAL[1]},cellar{IMAGE},,ok",
+        f"9,{PERSONAL[1]}",
+        f"10,{PERSONAL[1]},20,90,fine",
+        "",
+    ]
+)
+#: Not the declared columns, and named to be noticed.
+LODGERS_BOOK = f"id,{SCRIPT},\x1b[31mroom\n1,{PERSONAL[2]},12\n"
+
+#: The nights of which the demo's flights are laid out: up to the one that was delivered twice.
+NIGHTS = 22
+REDELIVERED = RESENT
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with dumps, declarations and a store, and the environment in which a command finds them."""
+
+    home: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {
+            "WINNOW_STORE": str(self.home / "store"),
+            "WINNOW_RAW": str(self.home / "raw"),
+            "WINNOW_DATASETS": str(self.home / "declarations"),
+            **self.environment,
+        }
+
+    def winnow(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command in a process of its own, as a person does."""
+        command = [sys.executable, "-m", "flows.cli", *arguments]
+        return subprocess.run(
+            command,
+            env=os.environ | self.variables | environment,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+
+def furnish(home: Path, *, nights: int = NIGHTS) -> Place:
+    """Lays out the demo's dumps, and those of the hostile and of the wrong data set, with their declarations."""
+    lay_out(home / "raw", nights=nights)
+    declarations = {"guests": GUESTS, "lodgers": LODGERS, "misdeclared": MISDECLARED}
+    (home / "declarations").mkdir()
+    for name, source in declarations.items():
+        (home / "declarations" / f"{name}.py").write_text(source)
+    books = {
+        f"guests/{HOSTILE_PARTITION}/{HOSTILE_FILE}": GUEST_BOOK,
+        "lodgers/2013-01-22/book.csv": LODGERS_BOOK,
+        "misdeclared/2013-01-22/book.csv": GUEST_BOOK,
+    }
+    for path, text in books.items():
+        (home / "raw" / path).parent.mkdir(parents=True)
+        (home / "raw" / path).write_text(text)
+    return Place(home)
+
+
+# --- Prefect ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running Prefect server."""
+
+    url: str
+
+    @property
+    def api(self) -> str:
+        return f"{self.url}/api"
+
+    def find(self, what: str, **filters: Any) -> list[dict[str, Any]]:
+        """All records of a kind (`flow_runs`, `task_runs`, `artifacts`, `logs`) that the server stored."""
+        found: list[dict[str, Any]] = []
+        while True:
+            body = {**filters, "limit": 200, "offset": len(found)}
+            answer = httpx.post(f"{self.api}/{what}/filter", json=body, timeout=30)
+            answer.raise_for_status()
+            found += answer.json()
+            if len(answer.json()) < body["limit"]:
+                return found
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """What `winnow serve` starts: Prefect's server with its UI and an empty database; some 30 seconds to start."""
+    home = tmp_path_factory.mktemp("server")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", "serve", "--port", str(port)],
+            env=os.environ | {"PREFECT_HOME": str(home / "prefect")},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        found = Server(f"http://127.0.0.1:{port}")
+        _wait_for(found, process, home / "log")
+        yield found
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait_for(server: Server, process: subprocess.Popen[bytes], log: Path, seconds: int = 120) -> None:
+    for _ in range(seconds * 2):
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{server.api}/health", timeout=5).is_success:
+                return
+        if process.poll() is not None:
+            break
+        time.sleep(0.5)
+    pytest.fail(f"the server did not start:\n{log.read_text(errors='replace')}")
+
+
+@dataclass(frozen=True)
+class Season:
+    """Runs that reported to the server, by what they are for; each has ended."""
+
+    place: Place
+    server: Server
+    runs: Mapping[str, subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def season(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Season:
+    """A redelivered night, the same again in a night of three data sets of which one fails, a backfill, two mistakes."""
+    place = Place(furnish(tmp_path_factory.mktemp("season")).home, {"PREFECT_API_URL": server.api})
+    commands = {
+        "redelivered": ["run", "flights", "--partition", REDELIVERED, "--json"],
+        "nightly": ["nightly", "flights", "guests", "lodgers"],
+        "backfill": ["backfill", "flights", "--from", "2013-01-01", "--to", "2013-01-03", "--json"],
+        "missing dump": ["run", "flights", "--partition", "1999-01-01", "--json"],
+        "misdeclared": ["run", "misdeclared", "--partition", "2013-01-22"],
+    }
+    return Season(place, server, {name: place.winnow(*command) for name, command in commands.items()})
+
