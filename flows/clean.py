@@ -84,7 +84,7 @@ def clean(job: Job, stages: Stages) -> Outcome:
         with lease(store, job.dataset, job.partition, job.run_id), staging(store, job.dataset, job.partition):
             before = unchanged(job, store, job.load())
             if before is not None:
-                logger.info("%s %s: %s", job.dataset, job.partition, before.note)
+                logger.info("unchanged since version %s: nothing new was published", before.version)
                 return before
             staged = stages.ingest(job)
             screened = stages.screen(job, staged)

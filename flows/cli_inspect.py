@@ -157,15 +157,14 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Proves from the files alone that a version is whole and that its books balance; exits with 1 if not."""
-    from flows.references import manifest_of
+    from flows.references import parsed
     from tasks.publish.verify import verify_version
 
     with told(as_json=as_json):
-        store = _store()
-        manifest = manifest_of(store, reference)
-        report = verify_version(
-            store, manifest.dataset, manifest.version, raw_root=str(load_settings().raw_root) if raw else None
-        )
+        # A manifest that can't be read is a finding, so it is not opened before.
+        dataset, version = parsed(reference)
+        raw_root = str(load_settings().raw_root) if raw else None
+        report = verify_version(_store(), dataset, version, raw_root=raw_root)
         emit(report) if as_json else _say_verified(report)
         if not report.ok:
             raise SystemExit(EXIT_STOPPED)

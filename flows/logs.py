@@ -1,6 +1,6 @@
-"""Logs: what Prefect's run logs say of an error that Winnow raised on purpose.
+"""Logs: what Prefect's run logs hold of Winnow's own messages and of the errors that it raised on purpose.
 
-Belongs here: one filter. Does not belong here: messages (schemas/errors).
+Belongs here: one filter and one level. Does not belong here: messages (the tasks', schemas/errors).
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ class WithoutTraceback(logging.Filter):
 
 
 def install() -> None:
-    """Puts the filter on Prefect's run loggers; a second call does nothing."""
+    """Puts the filter on Prefect's run loggers and lets our own messages pass; a second call does nothing."""
+    for name in ("tasks", "flows"):
+        # Prefect sends our loggers' records to the run's log, but leaves them at the root's level, which is WARNING.
+        logging.getLogger(name).setLevel(logging.INFO)
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         log = logging.getLogger(name)
         if not any(isinstance(found, WithoutTraceback) for found in log.filters):

@@ -15,6 +15,24 @@ if TYPE_CHECKING:
     from tasks.store.home import Store
 
 
+def parsed(reference: str) -> tuple[str, int | None]:
+    """The data set, and the version if one is named.
+
+    Raises:
+        UsageError: N is no number.
+
+    Example:
+        >>> parsed("flights@12"), parsed("flights")
+        (('flights', 12), ('flights', None))
+    """
+    dataset, at, number = reference.partition("@")
+    if not at:
+        return dataset, None
+    if not (number.isascii() and number.isdigit()):
+        raise UsageError(f"{shown(number)} is no version", expected="DATASET or DATASET@N", where=shown(reference))
+    return dataset, int(number)
+
+
 def manifest_of(store: Store, reference: str) -> Manifest:
     """The manifest that `DATASET` (its newest version) or `DATASET@N` names.
 
@@ -22,9 +40,4 @@ def manifest_of(store: Store, reference: str) -> Manifest:
         UsageError: N is no number.
         VersionNotFoundError: the data set has no version, or not that one.
     """
-    dataset, at, number = reference.partition("@")
-    if not at:
-        return open_version(store, dataset).manifest
-    if not (number.isascii() and number.isdigit()):
-        raise UsageError(f"{shown(number)} is no version", expected="DATASET or DATASET@N", where=shown(reference))
-    return open_version(store, dataset, int(number)).manifest
+    return open_version(store, *parsed(reference)).manifest

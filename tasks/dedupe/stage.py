@@ -74,11 +74,11 @@ class _Partition:
     def candidates(self) -> pl.LazyFrame:
         numbers = {raw.sha256: number for number, raw in reversed(list(enumerate(self.inputs)))}
         number = pl.col(FILE).replace_strict(list(numbers), list(numbers.values()), return_dtype=pl.UInt32)
-        return pl.scan_parquet(self.store.path(self.screened.candidates)).with_columns(number.alias(INPUT))
+        return pl.scan_parquet(self.store.path(self.screened.candidates), glob=False).with_columns(number.alias(INPUT))
 
     @property
     def flagged(self) -> pl.LazyFrame:
-        return pl.scan_parquet(self.store.path(self.screened.flagged))
+        return pl.scan_parquet(self.store.path(self.screened.flagged), glob=False)
 
     @property
     def records(self) -> pl.LazyFrame:
@@ -101,7 +101,7 @@ class _Partition:
             Role.REJECTS: self._rejects(),
         }
         if self.screened.touched:
-            touched = pl.scan_parquet(self.store.path(self.screened.touched))
+            touched = pl.scan_parquet(self.store.path(self.screened.touched), glob=False)
             frames[Role.REPAIRS] = self.plan.repairs(touched, [FILE, RECORD])
         return frames
 

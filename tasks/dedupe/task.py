@@ -19,5 +19,5 @@ def settle(job: Job, staged: Staged, screened: Screened) -> Settled:
     settled = settle_partition(job, job.open_store(), job.load(), staged, screened)
     for rule in settled.rules:
         if rule.rows:
-            logger.info("%s %s: %d rows broke %s (%s)", job.dataset, job.partition, rule.rows, rule.id, rule.severity)
+            logger.info("%d rows broke %s (%s)", rule.rows, rule.id, rule.severity)
     return settled

@@ -3,9 +3,10 @@
 Belongs here: reading row groups one after another, and what becomes of those that can't be read. Does not belong here:
 the text of a value (cells).
 
-Parquet has no bytes of a record, so places are numbers only. Three things are rejected: a file that can't be opened,
+Parquet has no bytes of a record, so places are numbers only. Rejected are: a file that can't be opened,
 as one record that keeps its first bytes; the rows of a row group that can't be read, one by one, of which nothing is
-left to keep; and a row with a string that is not UTF-8, kept as JSON.
+left to keep; and a row that has no text or too much of it. Of these, one with a string that is not UTF-8 is kept as
+JSON, and one longer than a record may be is not: it would be a gigabyte as easily as not.
 """
 
 from __future__ import annotations
@@ -187,26 +188,37 @@ class _Rows:
         )
 
     def _converted(self, batch: pa.RecordBatch) -> Iterator[Block]:
-        """The rows as text. Halves the rows that can't be converted together, until the bad ones stand alone."""
-        try:
-            cells = [cell_texts(batch.column(name)).alias(name) for name in self._request.columns]
-        except _UNREADABLE as error:
-            if batch.num_rows == 1:
-                yield self._refused(batch, error)
-                return
-            half = batch.num_rows // 2
-            yield from self._converted(batch.slice(0, half))
-            yield from self._converted(batch.slice(half))
+        """The rows as text. Halves what can't be converted together, until the bad rows stand alone."""
+        alone = batch.num_rows == 1
+        if alone and batch.nbytes > self._request.max_record_bytes:
+            reason = f"a row of {batch.nbytes:,} bytes, {self._request.max_record_bytes:,} at most"
+            yield self._refused(None, RejectRule.RECORD_TOO_LONG, reason)
             return
-        places = _places(self._next, [None] * batch.num_rows)
-        self._next += batch.num_rows
-        yield Block(places.with_columns(pl.lit(0, pl.UInt8).alias(FLAGS), *cells), pl.DataFrame(schema=REJECT_SCHEMA))
+        if alone or batch.nbytes <= self._request.block_size:
+            cells = self._cells(batch)
+            if isinstance(cells, list):
+                yield self._parsed(batch.num_rows, cells)
+                return
+            if alone:
+                yield self._refused(_row_as_json(batch), *_told(cells))
+                return
+        half = batch.num_rows // 2
+        yield from self._converted(batch.slice(0, half))
+        yield from self._converted(batch.slice(half))
 
-    def _refused(self, row: pa.RecordBatch, error: BaseException) -> Block:
-        encoding = isinstance(error, UnicodeError)
-        rule = RejectRule.NOT_UTF8 if encoding else RejectRule.UNREADABLE_PARQUET
-        reason = "a string that is not UTF-8" if encoding else f"a value that has no text: {shown(error)}"
-        rejects = reject_frame(_places(self._next, [_row_as_json(row)]), [rule], [reason])
+    def _cells(self, batch: pa.RecordBatch) -> list[pl.Series] | BaseException:
+        try:
+            return [cell_texts(batch.column(name)).alias(name) for name in self._request.columns]
+        except _UNREADABLE as error:
+            return error
+
+    def _parsed(self, rows: int, cells: list[pl.Series]) -> Block:
+        places = _places(self._next, [None] * rows)
+        self._next += rows
+        return Block(places.with_columns(pl.lit(0, pl.UInt8).alias(FLAGS), *cells), pl.DataFrame(schema=REJECT_SCHEMA))
+
+    def _refused(self, raw: bytes | None, rule: RejectRule, reason: str) -> Block:
+        rejects = reject_frame(_places(self._next, [raw]), [rule], [reason])
         self._next += 1
         return Block(pl.DataFrame(schema=record_schema(self._request.columns)), rejects)
 
@@ -224,6 +236,12 @@ class _Rows:
             self._next += count
             rows -= count
             yield Block(pl.DataFrame(schema=record_schema(self._request.columns)), rejects)
+
+
+def _told(error: BaseException) -> tuple[RejectRule, str]:
+    if isinstance(error, UnicodeError):
+        return RejectRule.NOT_UTF8, "a string that is not UTF-8"
+    return RejectRule.UNREADABLE_PARQUET, f"a value that has no text: {shown(error)}"
 
 
 def _row_as_json(row: pa.RecordBatch) -> bytes:

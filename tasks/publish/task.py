@@ -17,5 +17,9 @@ logger = logging.getLogger(__name__)
 def publish(job: Job, staged: Staged, screened: Screened, settled: Settled) -> Outcome:
     """Balances the books, asks the gates and commits the version; see `tasks.publish.stage.publish`."""
     outcome = publish_partition(job, job.open_store(), job.load(), staged, screened, settled)
-    logger.info("%s %s: %s", job.dataset, job.partition, outcome.note)
+    books = outcome.books
+    logger.info(
+        "version %s: %d records = %d kept + %d duplicate + %d quarantined + %d rejected",
+        outcome.version, books.records, books.kept, books.duplicate, books.quarantined, books.rejected,
+    )  # fmt: skip
     return outcome

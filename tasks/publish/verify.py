@@ -238,7 +238,7 @@ def _partition_findings(store: Store, dataset: str, entry: PartitionEntry) -> It
 
 
 def _told(books: msgspec.Struct) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in msgspec.structs.asdict(books).items() if count)
+    return ", ".join(f"{count:,} {name}" for name, count in msgspec.structs.asdict(books).items())
 
 
 def _file_findings(store: Store, dataset: str, file: OutputFile) -> Iterator[Finding]:
