@@ -19,18 +19,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas import registry
+from schemas.errors import DeclarationError
 from tasks.report.card import Card
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _FOLDER = Path(".winnow/cache")
 _CODE = ("schemas", "tasks")
 
 
-def cards(folders: Sequence[Path]) -> list[Card]:
-    """The cards of all declared data sets, by name."""
-    return [_card(path) for path in registry.find(folders).values()]
+def cards(folders: Sequence[Path]) -> Mapping[str, Card | DeclarationError]:
+    """The cards of all declared data sets by name; in place of one, what is wrong with its declaration."""
+    return {name: _card_or_error(path) for name, path in registry.find(folders).items()}
 
 
 def card_of(name: str, folders: Sequence[Path]) -> Card:
@@ -41,6 +42,13 @@ def card_of(name: str, folders: Sequence[Path]) -> Card:
         DeclarationError: its declaration is wrong.
     """
     return _card(registry.locate(name, folders))
+
+
+def _card_or_error(declaration: Path) -> Card | DeclarationError:
+    try:
+        return _card(declaration)
+    except DeclarationError as error:
+        return error
 
 
 def _card(declaration: Path) -> Card:

@@ -18,6 +18,7 @@ from prefect import flow, runtime
 from flows import logs
 from flows.settings import load_settings
 from schemas import registry
+from schemas.errors import shown
 from tasks.dedupe.task import settle
 from tasks.ingest.task import ingest
 from tasks.job import Job, Outcome
@@ -84,7 +85,7 @@ def clean(job: Job, stages: Stages) -> Outcome:
         with lease(store, job.dataset, job.partition, job.run_id), staging(store, job.dataset, job.partition):
             before = unchanged(job, store, job.load())
             if before is not None:
-                logger.info("unchanged since version %s: nothing new was published", before.version)
+                logger.info("%s %s: unchanged since version %s", job.dataset, shown(job.partition), before.version)
                 return before
             staged = stages.ingest(job)
             screened = stages.screen(job, staged)

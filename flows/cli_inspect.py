@@ -11,14 +11,14 @@ import typer
 
 from flows.console import emit, say, table, told, visible
 from flows.settings import load_settings
-from schemas.errors import EXIT_STOPPED
+from schemas.errors import EXIT_STOPPED, EXIT_USAGE, DeclarationError
 from schemas.records import RecordId, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tasks.publish.verify import VerifyReport
-    from tasks.report.card import ColumnCard, RuleCard
+    from tasks.report.card import Card, ColumnCard, RuleCard
     from tasks.report.explain import Explanation
     from tasks.store.home import Store
 
@@ -34,28 +34,28 @@ def _store() -> Store:
 
 
 def list_datasets(*, as_json: AsJson = False) -> None:
-    """Lists the declared data sets and the newest version of each."""
+    """Lists the declared data sets and the newest version of each; exits with 2 if a declaration is wrong."""
     from flows.cards import cards
     from tasks.store.versions import list_versions
 
     with told(as_json=as_json):
-        store = _store()
-        found = [
-            {
-                "dataset": card.name,
-                "title": card.title,
-                "rules": len(card.rules),
-                "version": max(list_versions(store, card.name), default=None),
-                "declared_in": card.declaration,
-            }
-            for card in cards(load_settings().folders)
-        ]
+        store, found = _store(), cards(load_settings().folders)
+        listed = [_listed(card, name, max(list_versions(store, name), default=None)) for name, card in found.items()]
         if as_json:
-            for each in found:
+            for each in listed:
                 emit(each)
-            return
-        rows = [(each["dataset"], each["version"], each["rules"], each["title"]) for each in found]
-        table("", ["dataset", "version", "rules", "what it is"], rows)
+        else:
+            names = ("dataset", "version", "rules", "title")
+            table("", [*names[:3], "what it is"], [[each[name] for name in names] for each in listed])
+        if any(isinstance(card, DeclarationError) for card in found.values()):
+            raise SystemExit(EXIT_USAGE)
+
+
+def _listed(card: Card | DeclarationError, name: str, version: int | None) -> dict[str, object]:
+    known: dict[str, object] = {"dataset": name, "version": version}
+    if isinstance(card, DeclarationError):
+        return known | {"rules": None, "title": f"{card.kind}: {card}", "error": card.kind}
+    return known | {"rules": len(card.rules), "title": card.title, "declared_in": card.declaration}
 
 
 def show(dataset: DatasetName, *, as_json: AsJson = False) -> None:
@@ -94,10 +94,12 @@ def versions(
     as_json: AsJson = False,
 ) -> None:
     """Lists a data set's published versions, the newest first."""
+    from flows.references import check_dataset
     from tasks.store.versions import list_versions, read_manifest
 
     with told(as_json=as_json):
         store = _store()
+        check_dataset(store, dataset)
         numbers = sorted(list_versions(store, dataset), reverse=True)
         found = [
             {
@@ -119,6 +121,8 @@ def versions(
         table("", ["version", "created (UTC)", "reason", "partitions", "rows", "digest"], rows)
         if len(numbers) > last:
             say(f"{len(numbers) - last:,} older versions; --last shows more.")
+        if not numbers:
+            say(f"Nothing was published yet: winnow run {dataset} --partition P")
 
 
 def files(
@@ -157,14 +161,15 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Proves from the files alone that a version is whole and that its books balance; exits with 1 if not."""
-    from flows.references import parsed
+    from flows.references import named
     from tasks.publish.verify import verify_version
 
     with told(as_json=as_json):
         # A manifest that can't be read is a finding, so it is not opened before.
-        dataset, version = parsed(reference)
+        store = _store()
+        dataset, version = named(store, reference)
         raw_root = str(load_settings().raw_root) if raw else None
-        report = verify_version(_store(), dataset, version, raw_root=raw_root)
+        report = verify_version(store, dataset, version, raw_root=raw_root)
         emit(report) if as_json else _say_verified(report)
         if not report.ok:
             raise SystemExit(EXIT_STOPPED)

@@ -7,6 +7,7 @@ import logging
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from schemas.errors import shown
 from tasks.dedupe.stage import settle as settle_partition
 from tasks.job import Job, Screened, Settled, Staged
 
@@ -19,5 +20,6 @@ def settle(job: Job, staged: Staged, screened: Screened) -> Settled:
     settled = settle_partition(job, job.open_store(), job.load(), staged, screened)
     for rule in settled.rules:
         if rule.rows:
-            logger.info("%d rows broke %s (%s)", rule.rows, rule.id, rule.severity)
+            where = f"{job.dataset} {shown(job.partition)}"
+            logger.info("%s: %d rows broke %s (%s)", where, rule.rows, rule.id, rule.severity)
     return settled

@@ -110,7 +110,7 @@ class RecordReader:
         return self._report
 
     def _blocks(self) -> Iterator[Block]:
-        text = TextStream(self._stream, self.path)
+        text = TextStream(self._stream, self.path, self._request.dialect.named_compression)
         tally = Tally(self.path)
         blocks = _READERS[self._request.dialect.format](text, self._request)
         while True:

@@ -37,15 +37,25 @@ class TextStream:
     why. Of gzip everything before the corrupt byte is decoded; of zstd everything before the 1 KiB that holds it.
 
     Attributes:
-        compression: told by the first bytes.
+        compression: told by the first bytes. Where the name says none and nothing at all can be decoded, they only
+            look like that, and there is none.
         size: decompressed bytes yielded so far.
         broken: None, or where and how the compressed stream broke off.
     """
 
-    def __init__(self, stream: BinaryIO, path: str) -> None:
+    def __init__(self, stream: BinaryIO, path: str, named: Compression = Compression.NONE) -> None:
+        """Reads the first bytes.
+
+        Args:
+            stream: stands at the file's first byte.
+            path: the file's, for messages.
+            named: the compression that its name says.
+        """
         self._stored = StoredBytes(stream, path)
         first = self._stored.read(_CHUNK)
         self.compression = compression_of(first[:MAGIC_BYTES])
+        if self.compression is not named and not _can_be_decoded(first, self.compression):
+            self.compression = Compression.NONE
         self.size = 0
         self.broken: str | None = None
         self._chunks = self._decompressed(first)
@@ -242,6 +252,13 @@ def _decoded(stored: Iterator[bytes], compression: Compression) -> Iterator[byte
         offset += len(chunk)
     if frame:
         raise _BrokenError(f"{compression} stream ends before its end mark, at byte {offset:,}")
+
+
+def _can_be_decoded(first: bytes, compression: Compression) -> bool:
+    if compression is Compression.NONE:
+        return True
+    text, wrong = _FRAMES[compression]().decode(first[: _SLICE[compression]])
+    return bool(text) or wrong is None
 
 
 def _without_padding(piece: bytes | memoryview, compression: Compression) -> bytes | memoryview:

@@ -13,6 +13,7 @@ from prefect.context import TaskRunContext
 
 from tasks.ingest.stage import stage_partition
 from tasks.job import Job, Staged
+from tasks.report.escape import as_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,8 +35,9 @@ def _shown(job: Job) -> Iterator[Callable[[float], None]]:
     if TaskRunContext.get() is None:
         yield lambda _share: None
         return
+    where = f"{job.dataset} {as_markdown(job.partition)}"  # the UI shows it as markdown
     artifact = create_progress_artifact(
-        0.0, key=f"{job.artifact_stem}-progress", description=f"Reading the dump of {job.dataset} {job.partition}"
+        0.0, key=f"{job.artifact_stem}-progress", description=f"Reading the dump of {where}"
     )
     last = time.monotonic()
 

@@ -7,6 +7,7 @@ import logging
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from schemas.errors import shown
 from tasks.job import Job, Outcome, Screened, Settled, Staged
 from tasks.publish.stage import publish as publish_partition
 
@@ -19,7 +20,8 @@ def publish(job: Job, staged: Staged, screened: Screened, settled: Settled) -> O
     outcome = publish_partition(job, job.open_store(), job.load(), staged, screened, settled)
     books = outcome.books
     logger.info(
-        "version %s: %d records = %d kept + %d duplicate + %d quarantined + %d rejected",
-        outcome.version, books.records, books.kept, books.duplicate, books.quarantined, books.rejected,
+        "%s %s, version %s: %d records = %d kept + %d duplicate + %d quarantined + %d rejected",
+        job.dataset, shown(job.partition), outcome.version,
+        books.records, books.kept, books.duplicate, books.quarantined, books.rejected,
     )  # fmt: skip
     return outcome

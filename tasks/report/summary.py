@@ -67,7 +67,7 @@ def share(part: int, whole: int) -> str:
 
 
 def removed_by_rule(report: RunReport) -> list[dict[str, str | int]]:
-    """Table rows, one for each rule and each reason of rejection: rule, severity, reason, rows, share of records.
+    """Table rows, one for each rule and each reason of rejection: rule, severity, rows, share of records, reason.
 
     Rules that removed nothing are there too, so that the table's history in the UI keeps its lines.
     """
@@ -81,7 +81,7 @@ def removed_by_rule(report: RunReport) -> list[dict[str, str | int]]:
 
 
 def _row(rule: str, severity: str, reason: str, rows: int, records: int) -> dict[str, str | int]:
-    return {"rule": rule, "severity": severity, "reason": reason, "rows": rows, "share": share(rows, records)}
+    return {"rule": rule, "severity": severity, "rows": rows, "share": share(rows, records), "reason": reason}
 
 
 def summary(report: RunReport) -> str:

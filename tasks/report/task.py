@@ -19,12 +19,13 @@ def report(job: Job, outcome: Outcome) -> None:
     found = run_report(job, job.open_store(), job.load(), outcome)
     if TaskRunContext.get() is None:
         return
-    where = f"{job.dataset} {job.partition}, version {found.version}"
+    # The UI shows a description as markdown, and the cells of a table as they are: those are the declaration's words.
+    where = f"{job.dataset} {as_markdown(job.partition)}, version {found.version}"
     create_markdown_artifact(
         summary(found), key=f"{job.artifact_stem}-summary", description=f"What was removed and why: {where}"
     )
     create_table_artifact(
-        [{name: as_markdown(value) for name, value in row.items()} for row in removed_by_rule(found)],
+        removed_by_rule(found),
         key=f"{job.artifact_stem}-removed-by-rule",
         description=f"Rows that broke each rule: {where}",
     )

@@ -32,7 +32,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     group: str
     name: str
     runs: int
-    seconds: float
+    seconds: float | None = None
     """Of a clock on the wall."""
     cpu_seconds: float | None = None
     """Of all cores together."""
@@ -129,13 +129,16 @@ def part(group: str, name: str, runs: Sequence[Measured], which: str, *, times: 
 
 def compared(made: Figure, against: Figure) -> Figure:
     """A figure measured against another."""
-    both = made.cpu_seconds is not None and against.cpu_seconds is not None
     return msgspec.structs.replace(
         made,
         against=against.name,
-        ratio=made.seconds / against.seconds,
-        cpu_ratio=(made.cpu_seconds or 0.0) / (against.cpu_seconds or 1.0) if both else None,
+        ratio=_ratio(made.seconds, against.seconds),
+        cpu_ratio=_ratio(made.cpu_seconds, against.cpu_seconds),
     )
+
+
+def _ratio(made: float | None, against: float | None) -> float | None:
+    return made / against if made is not None and against else None
 
 
 # --- shown ------------------------------------------------------------------------------------------------------------

@@ -67,11 +67,14 @@ def measure(case: str, folder: Path, *arguments: str) -> Measured:
     """Runs a case; the time is its work's, without starting Python and importing.
 
     Raises:
-        subprocess.CalledProcessError: it failed; what it said is on stderr.
+        subprocess.CalledProcessError: it failed; what it logged is on stderr.
     """
     command = [sys.executable, "-m", "tests.benchmarks.child", case, str(folder), *arguments]
-    told = subprocess.run(command, cwd=ROOT, env=_environment(folder), check=True, stdout=subprocess.PIPE).stdout
-    return msgspec.json.decode(told.splitlines()[-1], type=Measured)
+    done = subprocess.run(command, cwd=ROOT, env=_environment(folder), check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+        done.check_returncode()
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Measured)
 
 
 def measure_command(folder: Path, *arguments: str) -> Measured:

@@ -105,7 +105,7 @@ def _within(group: str, winnow: Figure, runs: list[Measured], times: int = 1) ->
         group=group,
         name="winnow: outside polars",
         runs=len(runs),
-        seconds=whole.outside_seconds or 0.0,
+        seconds=whole.outside_seconds,
         cpu_seconds=whole.outside_cpu_seconds,
     )
     stages = [part(group, f"winnow: {stage}", runs, stage, times=times) for stage in _STAGES]
@@ -118,7 +118,6 @@ def _memory(winnow: Figure) -> Figure:
         group=winnow.group,
         name="winnow: memory",
         runs=winnow.runs,
-        seconds=winnow.seconds,
         peak_mib=peak,
         against=f"limit of {_MEMORY_LIMIT_MIB:,.0f} MiB",
         ratio=peak / _MEMORY_LIMIT_MIB,

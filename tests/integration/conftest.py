@@ -57,7 +57,7 @@ CONTROLS = "\x1b[31m\x1b]0;owned\x07\x9b31m\u202e"
 HOSTILE = (SCRIPT, IMAGE, LINK, MARKED, CONTROLS)
 PERSONAL = ("ada@home.example", "grace@home.example", "not-an-address-of-mary", "not-an-address-of-kurt")
 #: Names come from somebody's file system.
-HOSTILE_PARTITION = f"2013-01-22 {IMAGE}"
+HOSTILE_PARTITION = f"2013-01-22 \x1b[31m{IMAGE} {LINK} **bold**"
 HOSTILE_FILE = "book | **1** <script>window.owned=2<script>.csv"
 
 GUEST_BOOK = "\n".join(
@@ -102,11 +102,11 @@ class Place:
         }
 
     def winnow(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command in a process of its own, as a person does."""
-        command = [sys.executable, "-m", "flows.cli", *arguments]
+        """Runs a command in a process of its own, as a person does, with Prefect's home where Winnow puts it."""
+        inherited = {name: value for name, value in os.environ.items() if name != "PREFECT_HOME"}
         return subprocess.run(
-            command,
-            env=os.environ | self.variables | environment,
+            [sys.executable, "-m", "flows.cli", *arguments],
+            env=inherited | self.variables | environment,
             cwd=self.home,
             capture_output=True,
             text=True,
@@ -217,4 +217,3 @@ def season(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Season:
         "misdeclared": ["run", "misdeclared", "--partition", "2013-01-22"],
     }
     return Season(place, server, {name: place.winnow(*command) for name, command in commands.items()})
-

@@ -18,13 +18,16 @@ from tasks.ingest.blocks import REJECT_SCHEMA, record_schema
 from tasks.ingest.reader import RecordReader
 
 CORPORA = Path(__file__).parents[2] / "../shared/corpora"
+#: Decompresses to two gigabytes.
+SLOW = {"large_string_map.brotli.parquet"}
 
 
 def files(folder: str, pattern: str) -> list[object]:
     """The files of a corpus as parameters; one that skips where the corpus is not at hand."""
     found = sorted((CORPORA / folder).rglob(pattern))
     absent = pytest.param(Path(), id="absent", marks=pytest.mark.skip(f"the corpus {folder} is not at hand"))
-    return [pytest.param(path, id=path.name) for path in found] or [absent]
+    marks = {path: [pytest.mark.slow] if path.name in SLOW else [] for path in found}
+    return [pytest.param(path, id=path.name, marks=marks[path]) for path in found] or [absent]
 
 
 def read(data: bytes, path: str, columns: list[str]) -> tuple[pl.DataFrame, pl.DataFrame, RawFile]:

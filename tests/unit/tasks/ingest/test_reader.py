@@ -82,6 +82,19 @@ def test_a_stream_that_holds_nothing_but_its_first_bytes(read: Reader) -> None:
         assert found.refused() == [(1, "truncated_stream", b"")]
 
 
+def test_bytes_that_only_look_compressed_cost_no_other_record(read: Reader) -> None:
+    found = read(b"\x1f\x8b\n" + JSONL, "a.jsonl", ["id", "t"])
+    assert found.rows() == [("1", "a"), ("2", "b")]
+    assert found.refused()[0] == (1, "not_utf8", b"\x1f\x8b\n")
+    assert found.report.compression == "none"
+
+
+def test_a_corrupt_stream_that_the_name_announces_is_one_reject(read: Reader) -> None:
+    found = read(b"\x1f\x8b\n" + JSONL, "a.jsonl.gz", ["id", "t"])
+    assert found.refused() == [(1, "truncated_stream", b"")]
+    assert found.report.compression == "gzip"
+
+
 def test_blocks_are_small_and_never_empty(read: Reader) -> None:
     found = read(b"id,t\n" + b"1,a\n" * 1_000, "a.csv", ["id", "t"], block_size=100)
     assert found.report.records == 1_000
