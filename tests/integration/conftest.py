@@ -49,7 +49,8 @@ DATASET = Dataset(
 LODGERS = GUESTS.replace("guests", "lodgers")
 MISDECLARED = GUESTS.replace("steps.lowercase(", "steps.lowercse(").replace("guests", "misdeclared")
 
-#: A page that takes any of these for more than text sets `owned`, shows a picture, a link or a bold word, or splits a row.
+#: A page that takes any of these for more than text sets `owned`, shows a picture, a link or a bold word, or splits
+#: a row of its table.
 SCRIPT, IMAGE = "<script>window.owned=1</script>", "<img src=x onerror=window.owned=1>"
 LINK, MARKED = "[click](javascript:window.owned=1)", "**bold** | `code` | <b>fat</b>"
 #: Colours, a new window title, a bell, one of the control characters above 127, and a turn of the writing direction.
@@ -146,11 +147,11 @@ class Server:
     def api(self) -> str:
         return f"{self.url}/api"
 
-    def find(self, what: str, **filters: Any) -> list[dict[str, Any]]:
+    def find(self, what: str, **filters: object) -> list[dict[str, Any]]:
         """All records of a kind (`flow_runs`, `task_runs`, `artifacts`, `logs`) that the server stored."""
         found: list[dict[str, Any]] = []
         while True:
-            body = {**filters, "limit": 200, "offset": len(found)}
+            body: dict[str, Any] = {**filters, "limit": 200, "offset": len(found)}
             answer = httpx.post(f"{self.api}/{what}/filter", json=body, timeout=30)
             answer.raise_for_status()
             found += answer.json()
@@ -207,7 +208,7 @@ class Season:
 
 @pytest.fixture(scope="session")
 def season(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Season:
-    """A redelivered night, the same again in a night of three data sets of which one fails, a backfill, two mistakes."""
+    """A redelivered night, that again in a night of three data sets of which one fails, a backfill, two mistakes."""
     place = Place(furnish(tmp_path_factory.mktemp("season")).home, {"PREFECT_API_URL": server.api})
     commands = {
         "redelivered": ["run", "flights", "--partition", REDELIVERED, "--json"],

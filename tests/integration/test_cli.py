@@ -94,7 +94,8 @@ def test_list_names_the_data_sets_their_rules_and_newest_versions(place: Place) 
     answer = ask(place, "list", "--json")
     found = {each["dataset"]: each for each in answer.records}
     assert {name: each["version"] for name, each in found.items()} == {
-        "flights": 3, "guests": 1, "lodgers": None, "misdeclared": None, "planes": None, "snippets": None, "weather": None,
+        "flights": 3, "guests": 1,
+        **dict.fromkeys(["lodgers", "misdeclared", "planes", "snippets", "weather"]),
     }  # fmt: skip
     assert found["flights"]["rules"] == 58
     assert found["guests"]["title"].startswith("Guests: a hotel's book")
@@ -102,7 +103,7 @@ def test_list_names_the_data_sets_their_rules_and_newest_versions(place: Place) 
 
 
 def test_list_shows_the_other_data_sets_when_one_is_declared_wrongly(place: Place) -> None:
-    answer = ask(place, "list")
+    answer = ask(place, "list", COLUMNS="250")
     assert answer.code == 2
     assert re.search(r"^flights +3 +58 ", answer.text, re.MULTILINE)
     assert re.search(r"^misdeclared +- +- +UnknownNameError", answer.text, re.MULTILINE)
@@ -385,7 +386,7 @@ def test_no_control_character_of_data_reaches_the_terminal(place: Place) -> None
 
 def test_the_outcome_of_a_run_fits_and_holds_no_control_character(capsys: pytest.CaptureFixture[str]) -> None:
     books = Books(records=26_994, kept=20_000, duplicate=4_000, quarantined=2_000, rejected=994, repaired=7)
-    outcome = Outcome("snippets", "2013-01-31", 31, "d", True, "version 31, published \x1b[31m", books, (), ())  # noqa: FBT003
+    outcome = Outcome("snippets", "2013-01-31", 31, "d", True, "version 31, published \x1b[31m", books, (), ())
     print_outcomes([outcome], as_json=False)
     heading, row, note = capsys.readouterr().out.splitlines()
     assert heading.split() == [
