@@ -62,6 +62,8 @@ def settle_candidates(
     judge: Callable[[pl.LazyFrame], pl.LazyFrame],
     stopping: pl.Expr,
     words: list[str],
+    *,
+    wide: bool,
 ) -> Fates:
     """Puts the verdicts on candidates together.
 
@@ -72,17 +74,15 @@ def settle_candidates(
         judge: adds the mask words of the rules across rows to a frame that has the column `CONFLICT`.
         stopping: over the mask words: whether a rule is broken that sets the row aside.
         words: names of the mask words.
+        wide: whether a rule across rows looks at more than `CONFLICT`; if not, most candidates need no look.
     """
     duplicates = verdict.duplicates
     if conflict and conflict.severity is not Severity.WARN:
         duplicates = duplicates.join(verdict.conflicts, on=PLACE, how="anti", maintain_order="left")
-    survivors = _without(candidates, duplicates).join(
-        verdict.conflicts.lazy().with_columns(pl.lit(value=True).alias(CONFLICT)),
-        on=PLACE,
-        how="left",
-        maintain_order="left",
-    )
-    judged = judge(survivors.with_columns(pl.col(CONFLICT).fill_null(value=False)))
+    survivors = conflicts = verdict.conflicts.lazy().with_columns(pl.lit(value=True).alias(CONFLICT))
+    if wide:
+        survivors = candidates.join(conflicts, on=PLACE, how="left", maintain_order="left")
+    judged = judge(_without(survivors, duplicates).with_columns(pl.col(CONFLICT).fill_null(value=False)))
     across = (
         judged.filter(pl.any_horizontal(pl.col(word) != 0 for word in words))
         .select(*PLACE, *words, "_other_input", "_other_record")

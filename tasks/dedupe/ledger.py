@@ -106,12 +106,6 @@ def redelivered_rows(first: pl.LazyFrame, path: str, first_path: str, columns: S
     )
 
 
-def no_rejects() -> pl.LazyFrame:
-    """Staged rejects of a partition that has none."""
-    integers = {INPUT: pl.UInt32, RECORD: pl.UInt64, LINE: pl.UInt64, OFFSET: pl.UInt64, LENGTH: pl.UInt32}
-    return pl.LazyFrame(schema={**integers, RAW: pl.Binary, RULES: pl.List(pl.String), REASONS: pl.List(pl.String)})
-
-
 def reject_rows(rejects: pl.LazyFrame) -> pl.LazyFrame:
     """Rejected records in the columns of their file."""
     return rejects.select(*PLACE_OF_RECORD, RULES, REASONS)

@@ -16,7 +16,7 @@ from schemas.records import FILE, INPUT, LINEAGE, RECORD, Role, RuleCount, Sever
 from tasks.dedupe import ledger
 from tasks.dedupe.exact import PLACE, decide
 from tasks.dedupe.fates import NO_VERDICT, Fates, kept, settle_candidates
-from tasks.job import Job, Screened, Settled, Staged
+from tasks.job import CONFLICT, Job, Screened, Settled, Staged
 from tasks.normalise.plan import NormalisePlan
 from tasks.publish.contract import cleaning_id, contract_fingerprint
 from tasks.store.paths import data_key
@@ -25,6 +25,8 @@ from tasks.validate.reasons import count, decode
 from tasks.validate.stage import compiled, records_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from schemas.dataset import Dataset
     from tasks.store.home import Store
 
@@ -80,9 +82,11 @@ class _Partition:
     def flagged(self) -> pl.LazyFrame:
         return pl.scan_parquet(self.store.path(self.screened.flagged), glob=False)
 
-    @property
-    def records(self) -> pl.LazyFrame:
-        return ledger.named(records_of(self.store, self.dataset, self.staged), self.inputs)
+    def records_at(self, places: pl.DataFrame) -> pl.LazyFrame:
+        """Staged records at these places, or at the same number of another file: whoever asks joins by place."""
+        records = ledger.named(records_of(self.store, self.dataset, self.staged), self.inputs)
+        # The numbers alone can be looked up while Parquet is read, which a join can't: it would decode every raw cell.
+        return records.filter(pl.col(RECORD).is_in(places.get_column(RECORD).unique().implode()))
 
     @functools.cached_property
     def fates(self) -> Fates:
@@ -90,17 +94,22 @@ class _Partition:
         verdict = decide(self.candidates, dedupe, self.names) if dedupe else NO_VERDICT
         conflict = next((rule for rule in self.dataset.own_rules if rule.check == "conflict"), None)
         stopping = self.rules.broken(Severity.QUARANTINE, Severity.FAIL)
-        return settle_candidates(self.candidates, verdict, conflict, self.rules.across, stopping, self.rules.words)
+        wide = not set(self.rules.across_columns) <= {CONFLICT}
+        return settle_candidates(
+            self.candidates, verdict, conflict, self.rules.across, stopping, self.rules.words, wide=wide
+        )
 
     def frames(self) -> dict[Role, pl.LazyFrame]:
-        """The rows of each published file."""
+        """The rows of each published file; the clean table always has one, the others where there may be rows."""
         frames = {
             Role.CLEAN: kept(self.candidates, self.fates).select(*LINEAGE, *self.names),
             Role.QUARANTINE: self._quarantine(),
-            Role.DUPLICATES: self._duplicates(),
-            Role.REJECTS: self._rejects(),
         }
-        if self.screened.touched:
+        if self.fates.duplicates.height or any(raw.redelivery_of for raw in self.inputs):
+            frames[Role.DUPLICATES] = self._duplicates()
+        if self.staged.rejects:
+            frames[Role.REJECTS] = ledger.reject_rows(self._scan([key for f in self.staged.files for key in f.rejects]))
+        if self.screened.touched and any(step.changed_value for step in self.screened.steps):
             touched = pl.scan_parquet(self.store.path(self.screened.touched), glob=False)
             frames[Role.REPAIRS] = self.plan.repairs(touched, [FILE, RECORD])
         return frames
@@ -120,7 +129,8 @@ class _Partition:
         masks = self.rules.words
         warned = self.flagged.select(*PLACE, *(pl.col(mask).alias(f"{mask}.row") for mask in masks))
         rows = (
-            self.records.join(self.fates.late.lazy(), on=PLACE, how="inner", maintain_order="left")
+            self.records_at(self.fates.late)
+            .join(self.fates.late.lazy(), on=PLACE, how="inner", maintain_order="left")
             .join(warned, on=PLACE, how="left", maintain_order="left")
             .with_columns(pl.col(mask) | pl.col(f"{mask}.row").fill_null(0) for mask in masks)
         )
@@ -131,30 +141,24 @@ class _Partition:
     def _duplicates(self) -> pl.LazyFrame:
         own = self.dataset.own_rules
         conflict_warns = all(rule.severity is Severity.WARN for rule in own if rule.check == "conflict")
-        first = {file.raw.path: file for file in self.staged.files}
-        again = [file.raw for file in self.staged.files if file.raw.redelivery_of]
+        records = self.records_at(self.fates.duplicates)
         parts = [
             ledger.duplicate_rows(
-                self.records, self.fates, self.inputs, self.dataset.key_name, self.names, conflicts=conflict_warns
+                records, self.fates, self.inputs, self.dataset.key_name, self.names, conflicts=conflict_warns
             )
         ]
-        for raw in again:
-            delivered = first[raw.redelivery_of or ""]
-            scans = (self._scan(delivered.blocks), self._scan(delivered.rejects))
+        files = {file.raw.path: file for file in self.staged.files}
+        for raw in self.inputs:
+            first = files[raw.redelivery_of or raw.path]
             parts.extend(
-                ledger.redelivered_rows(rows, raw.path, delivered.raw.path, self.names)
-                for rows in scans
-                if rows is not None
+                ledger.redelivered_rows(self._scan(keys), raw.path, first.raw.path, self.names)
+                for keys in (first.blocks, first.rejects)
+                if raw.redelivery_of and keys
             )
         return pl.concat(parts)
 
-    def _rejects(self) -> pl.LazyFrame:
-        rows = self._scan(tuple(key for file in self.staged.files for key in file.rejects))
-        return ledger.reject_rows(rows if rows is not None else ledger.named(ledger.no_rejects(), self.inputs))
-
-    def _scan(self, keys: tuple[str, ...]) -> pl.LazyFrame | None:
-        paths = [self.store.path(key) for key in keys]
-        return ledger.named(pl.scan_parquet(paths, glob=False), self.inputs) if paths else None
+    def _scan(self, keys: Sequence[str]) -> pl.LazyFrame:
+        return ledger.named(pl.scan_parquet([self.store.path(key) for key in keys], glob=False), self.inputs)
 
     def counts(self) -> tuple[RuleCount, ...]:
         """How many rows broke each rule about rows, whatever became of them; a count for every rule."""

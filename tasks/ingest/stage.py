@@ -92,7 +92,10 @@ def _staged(
 def _write(job: Job, store: Store, name: str, frame: pl.DataFrame, number: int) -> str:
     key = staging_key(job.dataset, job.partition, name)
     numbered = frame.select(pl.lit(number, pl.UInt32).alias(INPUT), pl.all())
-    store.write_file(key, lambda path: numbered.write_parquet(path, compression="lz4", row_group_size=ROW_GROUP))
+    store.write_file(
+        key,
+        lambda path: numbered.write_parquet(path, compression="lz4", statistics=False, row_group_size=ROW_GROUP),
+    )
     return key
 
 

@@ -4,8 +4,8 @@ Belongs here: files, folders, and the order of calls that makes a write atomic a
 keys mean (paths), or versions.
 
 Everything is written under a temporary name beside its final one, flushed to the disk, and only then given its name:
-by `link(2)`, which fails where the name is taken, or, for staged objects, by a rename. A writer that is killed leaves
-a temporary file that no listing shows.
+by `link(2)`, which fails where the name is taken. A staged object is only renamed: no run relies on one that an earlier
+run made. A writer that is killed leaves a temporary file that no listing shows.
 """
 
 from __future__ import annotations
@@ -74,7 +74,6 @@ class LocalStore(Store):
                 temporary = stack.enter_context(_unfinished(target))
             yield str(temporary)
             with translated("write", key):
-                _flush(temporary)
                 _name(temporary, target, key)
 
     def write_file(self, key: str, producer: Callable[[str], object]) -> None:
@@ -172,9 +171,11 @@ def _write(path: Path, data: bytes) -> None:
 def _name(temporary: Path, target: Path, key: str) -> None:
     """Gives a finished data file its name."""
     if is_staged(key):
+        # Not flushed: whatever a power cut leaves of it is cleared when the run starts again.
         temporary.replace(target)
-        _flush(target.parent)
-    elif not _link(temporary, target) and not filecmp.cmp(temporary, target, shallow=False):
+        return
+    _flush(temporary)
+    if not _link(temporary, target) and not filecmp.cmp(temporary, target, shallow=False):
         raise StoreError(
             "there is a file of that name with other content",
             expected="the same bytes, because the name says what the content depends on",

@@ -59,5 +59,6 @@ def _word(name: str, word: int, broken: Mapping[int, pl.Expr]) -> pl.Expr:
     return functools.reduce(operator.or_, bits, _literal(0)).alias(name)
 
 
+@functools.cache
 def _literal(value: int) -> pl.Expr:
     return pl.lit(value, pl.UInt64)
