@@ -27,12 +27,11 @@ from tasks.publish.task import publish
 from tasks.report.task import report
 from tasks.store.lease import lease
 from tasks.store.staging import staging
-from tasks.validate.task import screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tasks.job import Screened, Settled, Staged
+    from tasks.job import Settled, Staged
 
 logger = logging.getLogger(__name__)
 logs.install()
@@ -42,16 +41,15 @@ class Stages(NamedTuple):
     """The stages of a cleaning as callables: Prefect tasks, or the functions inside them."""
 
     ingest: Callable[[Job], Staged]
-    screen: Callable[[Job, Staged], Screened]
-    settle: Callable[[Job, Staged, Screened], Settled]
-    publish: Callable[[Job, Staged, Screened, Settled], Outcome]
+    settle: Callable[[Job, Staged], Settled]
+    publish: Callable[[Job, Staged, Settled], Outcome]
     report: Callable[[Job, Outcome], None]
 
 
 #: Each stage a task run of its own, for one partition that someone looks at.
-OBSERVED = Stages(ingest, screen, settle, publish, report)
+OBSERVED = Stages(ingest, settle, publish, report)
 #: All stages inside the caller's task run, for many small partitions.
-PLAIN = Stages(ingest.fn, screen.fn, settle.fn, publish.fn, report.fn)
+PLAIN = Stages(ingest.fn, settle.fn, publish.fn, report.fn)
 
 
 def job_of(dataset: str, partition: str, *, reason: str, dry_run: bool = False) -> Job:
@@ -88,9 +86,8 @@ def clean(job: Job, stages: Stages) -> Outcome:
                 logger.info("%s %s: unchanged since version %s", job.dataset, shown(job.partition), before.version)
                 return before
             staged = stages.ingest(job)
-            screened = stages.screen(job, staged)
-            settled = stages.settle(job, staged, screened)
-            outcome = stages.publish(job, staged, screened, settled)
+            settled = stages.settle(job, staged)
+            outcome = stages.publish(job, staged, settled)
         if outcome.published:
             stages.report(job, outcome)
     return outcome

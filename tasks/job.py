@@ -57,34 +57,28 @@ class StagedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One raw file, read to its end."""
 
     raw: RawFile
-    blocks: tuple[str, ...]
-    """Keys of its parsed records; none when it is a redelivery, whose records are the first delivery's."""
+    header: bytes
+    """Its bytes before the first record; none for a columnar file."""
+    records: tuple[str, ...]
+    """Keys of its parsed records: places and raw bytes, and the cells of those that can't be parsed again from them."""
     rejects: tuple[str, ...]
     """Keys of its rejected records."""
 
 
 class Staged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A partition's raw files as records in the store."""
+    """A partition's raw files, read and judged row by row; see `Judged` for what the staged objects hold."""
 
     files: tuple[StagedFile, ...]
     rejects: tuple[RejectCount, ...]
+    candidates: tuple[str, ...]
+    flagged: tuple[str, ...]
+    touched: tuple[str, ...]
+    steps: tuple[StepCount, ...]
 
     @property
     def inputs(self) -> tuple[RawFile, ...]:
         """The raw files in the order in which their records stand."""
         return tuple(file.raw for file in self.files)
-
-
-class Screened(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the one pass over all records wrote, beside the sums it took."""
-
-    candidates: str
-    """Key of the rows that break no quarantining rule about one row: lineage and typed columns."""
-    flagged: str
-    """Key of the rows that break any rule, warnings too: lineage, raw cells and mask words."""
-    touched: str | None
-    """Key of the rows with a repaired cell, with the texts before and after; None when nothing declared repairs."""
-    steps: tuple[StepCount, ...]
 
 
 class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

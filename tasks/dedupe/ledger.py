@@ -85,20 +85,17 @@ def duplicate_rows(
     )
 
 
-def redelivered_rows(first: pl.LazyFrame, path: str, first_path: str, columns: Sequence[str]) -> pl.LazyFrame:
+def redelivered_rows(rows: pl.LazyFrame, first_path: str, columns: Sequence[str]) -> pl.LazyFrame:
     """The records of a file that came twice, parsed and rejected ones alike, as duplicates of the first delivery's.
 
     Args:
-        first: the first delivery's records or rejects, with `_file`; raw cells where they have any.
-        path: of the second delivery.
-        first_path: of the first.
+        rows: the second delivery's records or rejects, with `_file` and `_source`; raw cells where they have any.
+        first_path: path of the first delivery.
         columns: the data set's columns.
     """
-    have = first.collect_schema().names()
-    return first.select(
-        FILE,
-        pl.lit(path).alias(SOURCE),
-        *PLACE_OF_RECORD[2:],
+    have = rows.collect_schema().names()
+    return rows.select(
+        *PLACE_OF_RECORD,
         pl.concat_list(pl.lit(REDELIVERED)).alias(RULES),
         pl.concat_list(pl.lit(f"the file has the same bytes as {first_path}")).alias(REASONS),
         pl.format("{}:{}", pl.col(FILE), pl.col(RECORD)).alias(DUPLICATE_OF),

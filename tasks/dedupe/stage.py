@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
-from schemas.records import FILE, INPUT, LINEAGE, RECORD, Role, RuleCount, Severity
+from schemas.records import FILE, FLAGS, INPUT, LINEAGE, RECORD, Role, RuleCount, Severity
 from tasks.dedupe import ledger
 from tasks.dedupe.exact import PLACE, decide
 from tasks.dedupe.fates import NO_VERDICT, Fates, kept, settle_candidates
-from tasks.job import CONFLICT, Job, Screened, Settled, Staged
+from tasks.ingest.again import with_cells
+from tasks.ingest.blocks import record_schema
+from tasks.job import CONFLICT, Job, Settled, Staged, StagedFile
 from tasks.normalise.plan import NormalisePlan
 from tasks.publish.contract import cleaning_id, contract_fingerprint
 from tasks.store.paths import data_key
 from tasks.store.sinks import output_file, sink_all
 from tasks.validate.reasons import count, decode
-from tasks.validate.stage import compiled, records_of
+from tasks.validate.screening import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,13 +33,13 @@ if TYPE_CHECKING:
     from tasks.store.home import Store
 
 
-def settle(job: Job, store: Store, dataset: Dataset, staged: Staged, screened: Screened) -> Settled:
+def settle(job: Job, store: Store, dataset: Dataset, staged: Staged) -> Settled:
     """Decides every candidate's fate and writes the clean table and the ledger under their final names.
 
     The files are named by the inputs and the contract, and nothing lists them before a manifest does: a run that is
     killed here leaves nothing that a reader could see.
     """
-    partition = _Partition(store, dataset, staged, screened)
+    partition = _Partition(store, dataset, staged)
     contract = contract_fingerprint(job.declaration)
     cleaning = cleaning_id(contract, staged.inputs)
     frames = partition.frames()
@@ -65,8 +67,8 @@ def settle(job: Job, store: Store, dataset: Dataset, staged: Staged, screened: S
 class _Partition:
     """The staged rows of one partition as frames, and the verdict on them, computed once."""
 
-    def __init__(self, store: Store, dataset: Dataset, staged: Staged, screened: Screened) -> None:
-        self.store, self.dataset, self.staged, self.screened = store, dataset, staged, screened
+    def __init__(self, store: Store, dataset: Dataset, staged: Staged) -> None:
+        self.store, self.dataset, self.staged = store, dataset, staged
         self.plan = NormalisePlan(dataset)
         self.rules = compiled(dataset, self.plan)
         self.names = [column.name for column in dataset.columns]
@@ -74,19 +76,42 @@ class _Partition:
 
     @property
     def candidates(self) -> pl.LazyFrame:
-        numbers = {raw.sha256: number for number, raw in reversed(list(enumerate(self.inputs)))}
-        number = pl.col(FILE).replace_strict(list(numbers), list(numbers.values()), return_dtype=pl.UInt32)
-        return pl.scan_parquet(self.store.path(self.screened.candidates), glob=False).with_columns(number.alias(INPUT))
+        return pl.scan_ipc([self.store.path(key) for key in self.staged.candidates], glob=False)
 
     @property
     def flagged(self) -> pl.LazyFrame:
-        return pl.scan_parquet(self.store.path(self.screened.flagged), glob=False)
+        return self._scan(self.staged.flagged)
 
-    def records_at(self, places: pl.DataFrame) -> pl.LazyFrame:
-        """Staged records at these places, or at the same number of another file: whoever asks joins by place."""
-        records = ledger.named(records_of(self.store, self.dataset, self.staged), self.inputs)
-        # The numbers alone can be looked up while Parquet is read, which a join can't: it would decode every raw cell.
-        return records.filter(pl.col(RECORD).is_in(places.get_column(RECORD).unique().implode()))
+    @functools.cached_property
+    def removed(self) -> pl.LazyFrame:
+        """The records of the candidates that are not kept, with their bytes and cells.
+
+        They are parsed again block by block, so that memory is bounded however many they are.
+        """
+        first_deliveries = [file for file in self.staged.files if not file.raw.redelivery_of]
+        blocks = [(file, key) for file in first_deliveries for key in file.records]
+        keys = [key for file, block in blocks if (key := self._parsed_again(file, block))]
+        return self._scan(keys) if keys else pl.LazyFrame(schema={INPUT: pl.UInt32, **record_schema(self.names)})
+
+    def _parsed_again(self, file: StagedFile, block: str) -> str | None:
+        places = self.fates.removed
+        if places.is_empty():
+            return None
+        # The numbers can be looked up while Parquet is read, which a join can't: it would decode every record's bytes.
+        numbers = places.get_column(RECORD).unique().implode()
+        found = self._scan([block]).filter(pl.col(RECORD).is_in(numbers)).collect()
+        found = found.join(places, on=PLACE, how="semi", maintain_order="left")
+        if found.is_empty():
+            return None
+        if self.names[0] not in found.columns:
+            source, path = self.dataset.source, file.raw.path
+            found = with_cells(found, path=path, header=file.header, source=source, columns=self.names)
+        key = f"{block.removesuffix('.parquet')}-removed.parquet"
+        self.store.write_file(key, functools.partial(found.drop(FLAGS, strict=False).write_parquet, compression="lz4"))
+        return key
+
+    def _scan(self, keys: Sequence[str]) -> pl.LazyFrame:
+        return pl.scan_parquet([self.store.path(key) for key in keys], glob=False)
 
     @functools.cached_property
     def fates(self) -> Fates:
@@ -102,21 +127,24 @@ class _Partition:
     def frames(self) -> dict[Role, pl.LazyFrame]:
         """The rows of each published file; the clean table always has one, the others where there may be rows."""
         frames = {
-            Role.CLEAN: kept(self.candidates, self.fates).select(*LINEAGE, *self.names),
+            Role.CLEAN: self._named(kept(self.candidates, self.fates)).select(*LINEAGE, *self.names),
             Role.QUARANTINE: self._quarantine(),
         }
         if self.fates.duplicates.height or any(raw.redelivery_of for raw in self.inputs):
             frames[Role.DUPLICATES] = self._duplicates()
         if self.staged.rejects:
-            frames[Role.REJECTS] = ledger.reject_rows(self._scan([key for f in self.staged.files for key in f.rejects]))
-        if self.screened.touched and any(step.changed_value for step in self.screened.steps):
-            touched = pl.scan_parquet(self.store.path(self.screened.touched), glob=False)
-            frames[Role.REPAIRS] = self.plan.repairs(touched, [FILE, RECORD])
+            keys = [key for file in self.staged.files if not file.raw.redelivery_of for key in file.rejects]
+            frames[Role.REJECTS] = ledger.reject_rows(self._named(self._scan(keys)))
+        if any(step.changed_value for step in self.staged.steps):
+            frames[Role.REPAIRS] = self.plan.repairs(self._named(self._scan(self.staged.touched)), [FILE, RECORD])
         return frames
+
+    def _named(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        return ledger.named(rows, self.inputs)
 
     def _quarantine(self) -> pl.LazyFrame:
         stopping = self.rules.broken(Severity.QUARANTINE, Severity.FAIL)
-        early = ledger.named(self.flagged.filter(stopping), self.inputs).with_columns(
+        early = self._named(self.flagged.filter(stopping)).with_columns(
             pl.lit(None, pl.String).alias(ledger.CONFLICTS_WITH)
         )
         rows = [early, self._late()] if self.fates.late.height else [early]
@@ -129,7 +157,7 @@ class _Partition:
         masks = self.rules.words
         warned = self.flagged.select(*PLACE, *(pl.col(mask).alias(f"{mask}.row") for mask in masks))
         rows = (
-            self.records_at(self.fates.late)
+            self._named(self.removed)
             .join(self.fates.late.lazy(), on=PLACE, how="inner", maintain_order="left")
             .join(warned, on=PLACE, how="left", maintain_order="left")
             .with_columns(pl.col(mask) | pl.col(f"{mask}.row").fill_null(0) for mask in masks)
@@ -141,24 +169,24 @@ class _Partition:
     def _duplicates(self) -> pl.LazyFrame:
         own = self.dataset.own_rules
         conflict_warns = all(rule.severity is Severity.WARN for rule in own if rule.check == "conflict")
-        records = self.records_at(self.fates.duplicates)
         parts = [
             ledger.duplicate_rows(
-                records, self.fates, self.inputs, self.dataset.key_name, self.names, conflicts=conflict_warns
+                self._named(self.removed),
+                self.fates,
+                self.inputs,
+                self.dataset.key_name,
+                self.names,
+                conflicts=conflict_warns,
             )
         ]
-        files = {file.raw.path: file for file in self.staged.files}
-        for raw in self.inputs:
-            first = files[raw.redelivery_of or raw.path]
-            parts.extend(
-                ledger.redelivered_rows(self._scan(keys), raw.path, first.raw.path, self.names)
-                for keys in (first.blocks, first.rejects)
-                if raw.redelivery_of and keys
-            )
+        for file in self.staged.files:
+            if file.raw.redelivery_of:
+                parts.extend(
+                    ledger.redelivered_rows(self._named(self._scan(keys)), file.raw.redelivery_of, self.names)
+                    for keys in (file.records, file.rejects)
+                    if keys
+                )
         return pl.concat(parts)
-
-    def _scan(self, keys: Sequence[str]) -> pl.LazyFrame:
-        return ledger.named(pl.scan_parquet([self.store.path(key) for key in keys], glob=False), self.inputs)
 
     def counts(self) -> tuple[RuleCount, ...]:
         """How many rows broke each rule about rows, whatever became of them; a count for every rule."""

@@ -1,7 +1,7 @@
-"""Ingest as a stage: a partition's raw files become staged records in the store.
+"""Ingest as a stage: a partition's raw files, read block by block, judged, and staged in the store.
 
-Belongs here: reading files one after another, recognising one that was delivered twice, writing what the readers
-yield. Does not belong here: how a format is read (reader and its formats), or what becomes of a record.
+Belongs here: reading files one after another, recognising one that was delivered twice, writing what comes of each
+block. Does not belong here: how a format is read (reader and its formats), or how a row is judged (tasks/validate).
 """
 
 from __future__ import annotations
@@ -9,35 +9,42 @@ from __future__ import annotations
 import collections
 import functools
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
 
-from schemas.records import INPUT, RULES, RawFile, RejectCount
+from schemas.records import INPUT, LENGTH, LINE, OFFSET, RAW, RECORD, RULES, RawFile, RejectCount
+from tasks.ingest.blocks import record_schema
 from tasks.ingest.listing import list_raw, open_raw, raw_size
 from tasks.ingest.reader import RecordReader
+from tasks.ingest.streams import TextStream
 from tasks.job import Job, Staged, StagedFile
 from tasks.store.paths import staging_key
-from tasks.store.sinks import ROW_GROUP
+from tasks.validate.screening import Screening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO
 
     from schemas.dataset import Dataset
+    from tasks.ingest.blocks import Block
     from tasks.store.home import Store
+
+#: All that is kept of a record that can be parsed again: where it was, and its bytes.
+_PLACE_AND_BYTES = (INPUT, RECORD, LINE, OFFSET, LENGTH, RAW)
 
 
 def stage_partition(
     job: Job, store: Store, dataset: Dataset, *, progress: Callable[[float], None] = lambda _share: None
 ) -> Staged:
-    """Reads all raw files of a partition into staged Parquet, in the order of their paths.
+    """Reads and judges all raw files of a partition, in the order of their paths.
 
     Args:
         job: names the partition and where its raw files lie.
         store: receives the staged objects.
-        dataset: says how the files are read.
+        dataset: says how the files are read, and what a good row is.
         progress: called after each block with the share of the raw files' bytes that is read, from 0 to 1.
 
     Raises:
@@ -45,58 +52,105 @@ def stage_partition(
         HeaderError: the columns of one are not the declared ones.
         BooksError: the records of one don't add up to its bytes.
     """
-    columns = [column.name for column in dataset.columns]
+    staging = _Staging(job, store, dataset)
     paths = list_raw(job.raw_root, dataset.source.pattern, job.partition)
     sizes = [raw_size(f"{job.raw_root}/{path}") for path in paths]
-    files: list[StagedFile] = []
-    reasons: collections.Counter[str] = collections.Counter()
     for number, (path, size) in enumerate(zip(paths, sizes, strict=True)):
-        first = _delivered_before(job, path, size, files)
-        if first is not None:
-            again = msgspec.structs.replace(first, path=path, redelivery_of=first.path)
-            files.append(StagedFile(raw=again, blocks=(), rejects=()))
-            continue
+        first = _delivered_before(job, path, size, staging.files)
         with open_raw(f"{job.raw_root}/{path}") as stream:
-            reader = RecordReader(stream, path=path, source=dataset.source, columns=columns)
             report = functools.partial(_report, progress, stream, sum(sizes[:number]), sum(sizes))
-            files.append(_staged(job, store, number, reader, reasons, report))
-    counts = tuple(RejectCount(reason, records) for reason, records in sorted(reasons.items()))
-    return Staged(files=tuple(files), rejects=counts)
+            staging.read(number, path, stream, first, report)
+    return staging.done()
 
 
 def _report(progress: Callable[[float], None], stream: BinaryIO, before: int, total: int) -> None:
     progress(min(1.0, (before + stream.tell()) / total) if total else 1.0)
 
 
-def _staged(
-    job: Job,
-    store: Store,
-    number: int,
-    reader: RecordReader,
-    reasons: collections.Counter[str],
-    report: Callable[[], None],
-) -> StagedFile:
-    blocks: list[str] = []
-    rejects: list[str] = []
-    for index, block in enumerate(reader):
-        name = f"{number:05d}-{index:05d}"
-        if block.records.height:
-            blocks.append(_write(job, store, f"records-{name}.parquet", block.records, number))
-        if block.rejects.height:
-            rejects.append(_write(job, store, f"rejects-{name}.parquet", block.rejects, number))
-            reasons.update(block.rejects.get_column(RULES).explode().to_list())
-        report()
-    return StagedFile(raw=reader.report, blocks=tuple(blocks), rejects=tuple(rejects))
+class _Staging:
+    """What has come of a partition's blocks so far."""
+
+    def __init__(self, job: Job, store: Store, dataset: Dataset) -> None:
+        self.job, self.store, self.dataset = job, store, dataset
+        self.screening = Screening(dataset)
+        self.files: list[StagedFile] = []
+        self.reasons: collections.Counter[str] = collections.Counter()
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.keys: dict[str, list[str]] = {"candidates": [], "flagged": [], "touched": []}
+
+    def read(self, number: int, path: str, stream: BinaryIO, first: RawFile | None, report: Callable[[], None]) -> None:
+        """Stages one raw file; of a redelivery only what the ledger needs, for its records are judged already."""
+        reader = RecordReader(stream, path=path, source=self.dataset.source, columns=self.screening.names)
+        records: list[str] = []
+        rejects: list[str] = []
+        for index, block in enumerate(_read_ahead(reader)):
+            name = f"{number:05d}-{index:05d}"
+            rows = block.records.select(pl.lit(number, pl.UInt32).alias(INPUT), pl.all())
+            if rows.height:
+                can_be_parsed_again = rows.get_column(RAW).null_count() == 0 and not first
+                kept = rows.select(_PLACE_AND_BYTES) if can_be_parsed_again else rows
+                records.append(self._write("records", name, kept))
+                if not first:
+                    self._judge(name, rows)
+            if block.rejects.height:
+                numbered = block.rejects.select(pl.lit(number, pl.UInt32).alias(INPUT), pl.all())
+                rejects.append(self._write("rejects", name, numbered))
+                if not first:
+                    self.reasons.update(block.rejects.get_column(RULES).explode().to_list())
+            report()
+        raw = reader.report
+        if first:
+            raw = msgspec.structs.replace(raw, redelivery_of=first.path)
+        self.files.append(StagedFile(raw, self._header(raw), tuple(records), tuple(rejects)))
+
+    def _judge(self, name: str, rows: pl.DataFrame) -> None:
+        judged = self.screening.judge(rows)
+        self.counts.update({key: value or 0 for key, value in judged.counts.items()})
+        for kind in self.keys:
+            frame: pl.DataFrame = getattr(judged, kind)
+            # The first one is written even if it is empty, for its schema.
+            if frame.height or not self.keys[kind]:
+                self.keys[kind].append(self._write(kind, name, frame))
+
+    def _write(self, kind: str, name: str, frame: pl.DataFrame) -> str:
+        # What is staged is read once and thrown away. Candidates are nearly all rows: they are not even compressed.
+        if kind == "candidates":
+            key = staging_key(self.job.dataset, self.job.partition, f"{kind}-{name}.arrow")
+            self.store.write_file(key, frame.write_ipc)
+        else:
+            key = staging_key(self.job.dataset, self.job.partition, f"{kind}-{name}.parquet")
+            self.store.write_file(key, lambda path: frame.write_parquet(path, compression="lz4", statistics=False))
+        return key
+
+    def _header(self, raw: RawFile) -> bytes:
+        if not raw.header_size:
+            return b""
+        with open_raw(f"{self.job.raw_root}/{raw.path}") as stream:
+            return TextStream(stream, raw.path).read(raw.header_size)
+
+    def done(self) -> Staged:
+        """All of it, after the last file."""
+        if not self.keys["candidates"]:
+            empty = pl.DataFrame(schema={INPUT: pl.UInt32, **record_schema(self.screening.names)})
+            self._judge("none", empty)
+        return Staged(
+            files=tuple(self.files),
+            rejects=tuple(RejectCount(reason, records) for reason, records in sorted(self.reasons.items())),
+            candidates=tuple(self.keys["candidates"]),
+            flagged=tuple(self.keys["flagged"]),
+            touched=tuple(self.keys["touched"]),
+            steps=self.screening.plan.step_counts(self.counts),
+        )
 
 
-def _write(job: Job, store: Store, name: str, frame: pl.DataFrame, number: int) -> str:
-    key = staging_key(job.dataset, job.partition, name)
-    numbered = frame.select(pl.lit(number, pl.UInt32).alias(INPUT), pl.all())
-    store.write_file(
-        key,
-        lambda path: numbered.write_parquet(path, compression="lz4", statistics=False, row_group_size=ROW_GROUP),
-    )
-    return key
+def _read_ahead(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The same blocks; while one is judged, a thread reads the next."""
+    iterator = iter(blocks)
+    with ThreadPoolExecutor(1, thread_name_prefix="winnow-read") as reader:
+        waiting = reader.submit(next, iterator, None)
+        while (block := waiting.result()) is not None:
+            waiting = reader.submit(next, iterator, None)
+            yield block
 
 
 def same_files(job: Job, dataset: Dataset, inputs: Sequence[RawFile]) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from schemas.records import PartitionEntry, RuleCount
 from tasks.audit import gates
 from tasks.ingest.stage import same_files
-from tasks.job import Job, Outcome, Screened, Settled, Staged
+from tasks.job import Job, Outcome, Settled, Staged
 from tasks.publish.balance import check_balance
 from tasks.publish.commit import commit
 from tasks.publish.contract import contract_fingerprint
@@ -41,7 +41,7 @@ def unchanged(job: Job, store: Store, dataset: Dataset) -> Outcome | None:
     return _outcome(dataset, newest, entry, "unchanged since then: nothing new was published")
 
 
-def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, screened: Screened, settled: Settled) -> Outcome:
+def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: Settled) -> Outcome:
     """Publishes a settled partition as part of a new version, if its books balance and its gates open.
 
     Raises:
@@ -58,7 +58,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, screened: 
         files=settled.files,
         rules=tuple(rule for rule in settled.rules if rule.rows),
         rejects=staged.rejects,
-        steps=screened.steps,
+        steps=staged.steps,
     )
     verdicts = [(rule, rule.id not in settled.broken_tables) for rule in dataset.rules if rule.kind == "table"]
     gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, settled.rules, verdicts))

@@ -8,16 +8,16 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.errors import shown
-from tasks.job import Job, Outcome, Screened, Settled, Staged
+from tasks.job import Job, Outcome, Settled, Staged
 from tasks.publish.stage import publish as publish_partition
 
 logger = logging.getLogger(__name__)
 
 
 @task(name="publish", task_run_name="publish {job.dataset} {job.partition}", cache_policy=NO_CACHE)
-def publish(job: Job, staged: Staged, screened: Screened, settled: Settled) -> Outcome:
+def publish(job: Job, staged: Staged, settled: Settled) -> Outcome:
     """Balances the books, asks the gates and commits the version; see `tasks.publish.stage.publish`."""
-    outcome = publish_partition(job, job.open_store(), job.load(), staged, screened, settled)
+    outcome = publish_partition(job, job.open_store(), job.load(), staged, settled)
     books = outcome.books
     logger.info(
         "%s %s, version %s: %d records = %d kept + %d duplicate + %d quarantined + %d rejected",

@@ -12,7 +12,7 @@ import polars as pl
 from tasks.normalise.casts import formats_of
 from tasks.normalise.plan import NormalisePlan
 from tasks.report.card import Card, ColumnCard, RuleCard
-from tasks.validate.stage import compiled
+from tasks.validate.screening import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from tasks.report.quarantine import set_aside
 from tasks.report.summary import Example, RunReport, summary
 from tasks.store.paths import report_key
 from tasks.store.versions import read_manifest
-from tasks.validate.stage import compiled
+from tasks.validate.screening import compiled
 
 if TYPE_CHECKING:
     from schemas.dataset import Dataset

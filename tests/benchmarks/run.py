@@ -23,7 +23,7 @@ from tests.benchmarks.figures import Bench, Figure, compared, figure, machine, p
 from tests.benchmarks.measured import ROOT, Measured, measure, measure_command
 
 _OUTPUT = ROOT / ".winnow" / "bench.json"
-_STAGES = ("ingest", "screen", "settle", "publish", "report")
+_STAGES = ("ingest", "settle", "publish", "report")
 _SMALL, _SMALL_ROWS = 30, 1_000
 _MEMORY_LIMIT_MIB = 2048.0
 _ANSWER_LIMIT = 1.0
