@@ -35,7 +35,7 @@ def _shown(job: Job) -> Iterator[Callable[[float], None]]:
     if TaskRunContext.get() is None:
         yield lambda _share: None
         return
-    where = f"{job.dataset} {as_markdown(job.partition)}"  # the UI shows it as markdown
+    where = f"{job.dataset} {as_markdown(job.partition, limit=255)}"  # the UI shows it as markdown
     artifact = create_progress_artifact(
         0.0, key=f"{job.artifact_stem}-progress", description=f"Reading the dump of {where}"
     )

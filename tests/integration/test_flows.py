@@ -23,7 +23,7 @@ from tests.integration.conftest import HOSTILE, HOSTILE_PARTITION, IMAGE, LINK, 
 pytestmark = pytest.mark.prefect
 
 GUESTS = f"guests {HOSTILE_PARTITION}"
-STAGES = ("ingest", "screen", "settle", "publish", "report")
+STAGES = ("ingest", "settle", "publish", "report")
 
 
 def run_of(season: Season, name: str) -> dict[str, Any]:
