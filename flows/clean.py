@@ -24,6 +24,7 @@ from tasks.ingest.task import ingest
 from tasks.job import Job, Outcome
 from tasks.publish.stage import unchanged
 from tasks.publish.task import publish
+from tasks.report.stage import report_owed
 from tasks.report.task import report
 from tasks.store.lease import lease
 from tasks.store.staging import staging
@@ -76,19 +77,19 @@ def clean(job: Job, stages: Stages) -> Outcome:
     """Takes one partition through all stages, holding its lease.
 
     A run that was killed anywhere is finished by running it again: what it staged is cleared, what it wrote under final
-    names is written again with the same bytes, and what it committed is recognised as unchanged.
+    names is written again with the same bytes, and what it committed is recognised as unchanged and reported.
     """
     with _at_home(job) as job:
         store = job.open_store()
         with lease(store, job.dataset, job.partition, job.run_id), staging(store, job.dataset, job.partition):
-            before = unchanged(job, store, job.load())
-            if before is not None:
-                logger.info("%s %s: unchanged since version %s", job.dataset, shown(job.partition), before.version)
-                return before
-            staged = stages.ingest(job)
-            settled = stages.settle(job, staged)
-            outcome = stages.publish(job, staged, settled)
-        if outcome.published:
+            outcome = unchanged(job, store, job.load())
+            if outcome is not None:
+                logger.info("%s %s: unchanged since version %s", job.dataset, shown(job.partition), outcome.version)
+            else:
+                staged = stages.ingest(job)
+                settled = stages.settle(job, staged)
+                outcome = stages.publish(job, staged, settled)
+        if outcome.version and report_owed(job, store, outcome):
             stages.report(job, outcome)
     return outcome
 

@@ -56,6 +56,20 @@ def run_report(job: Job, store: Store, dataset: Dataset, outcome: Outcome) -> Ru
     return report
 
 
+def report_owed(job: Job, store: Store, outcome: Outcome) -> bool:
+    """Whether the newest version brought the partition and has no report: its run was killed in between.
+
+    Raises:
+        StoreError: the store can't be read.
+    """
+    version = outcome.version or 0
+    if store.exists(report_key(job.dataset, job.partition, version)):
+        return False
+    manifest = read_manifest(store, job.dataset, version)
+    parent = _parent(store, manifest)
+    return parent is None or parent.partitions.get(job.partition) != manifest.partitions.get(job.partition)
+
+
 def _parent(store: Store, manifest: Manifest) -> Manifest | None:
     if manifest.parent is None:
         return None

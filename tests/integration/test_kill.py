@@ -106,6 +106,7 @@ def test_a_run_killed_at_a_stage_is_finished_by_running_it_again(
     assert after.version == 1
     assert verify_version(store, "sales", 1, raw_root=str(tmp_path / "raw")).ok
     assert store.list("sales/_staging/") == ()
+    assert store.list("sales/reports/") == ("sales/reports/p/000000000001.md",)
 
 
 @pytest.mark.parametrize("threads", ["1", "3"])
