@@ -104,7 +104,7 @@ def serve(*, port: Annotated[int, typer.Option(help="Port on this machine.", min
     prepare_prefect()
     from flows.server import become_server
 
-    say(f"The runs: http://127.0.0.1:{port}/runs (stop with Ctrl-C). In another terminal, so that runs report here:")
+    say(f"The runs: http://127.0.0.1:{port}/v2/runs (stop with Ctrl-C). In another terminal, so that runs report here:")
     say(f"  export PREFECT_API_URL=http://127.0.0.1:{port}/api")
     become_server(port)
 

@@ -100,7 +100,9 @@ def told(*, as_json: bool) -> Iterator[None]:
         _tell(error.as_record() | {"message": str(error)}, f"{error.kind}: {error}", as_json=as_json)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
-        _tell({"error": "Interrupted"}, "Interrupted; run the same command again to finish.", as_json=as_json)
+        message = "Interrupted; run the same command again to finish."
+        record = {"error": "Interrupted", "exit_code": EXIT_ENVIRONMENT, "message": message}
+        _tell(record, message, as_json=as_json)
         raise SystemExit(EXIT_ENVIRONMENT) from None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flows.backfill import backfill
+from flows.cards import cards
 from flows.console import say, visible
 from flows.demo_dumps import lay_out
 from flows.nightly import nightly
@@ -57,6 +58,7 @@ def demo(nights: int, *, as_json: bool) -> None:
         *nightly(sorted(layout.partitions)),
     ]
     _check(outcomes)
+    cards(settings.folders)  # while pandera is there: the first `winnow list` finds them made
     tell()
     tell("The books, which balance: records = kept + duplicate + quarantined + rejected")
     print_outcomes(outcomes, as_json=as_json)
@@ -77,7 +79,8 @@ def _check(outcomes: Sequence[Outcome]) -> None:
 def _set_aside(store: Store, partition: str) -> None:
     found = set_aside(store, manifest_of(store, _HISTORY), partition=partition, limit=_EXAMPLES)
     say()
-    say(f"Set aside tonight ({_EXAMPLES} of {found.total} records; `winnow quarantine {_HISTORY}` lists all):")
+    shown = f"{len(found.records)} of {found.total} records"
+    say(f"Set aside tonight ({shown}; `winnow quarantine {_HISTORY}` lists all):")
     for record in found.records:
         say(f"  {record.record}  {visible(record.raw)[:110]}")
         for rule, reason in zip(record.rules, record.reasons, strict=True):
@@ -110,6 +113,7 @@ def _read(files: list[str]) -> list[tuple[str, int]]:
 def _where(store: Store) -> None:
     say()
     say(f"The store:   {store.path('')}")
-    say("The runs:    make serve, then open http://127.0.0.1:4200/runs (artifacts: removed-by-rule, summary)")
+    keys = f"{_HISTORY}-summary and {_HISTORY}-removed-by-rule"
+    say(f"The runs:    winnow serve, then open http://127.0.0.1:4200/v2/runs (artifacts: {keys})")
     say(f"The proof:   winnow verify {_HISTORY}")
     say(f"One record:  winnow explain {_HISTORY} RECORD_ID")

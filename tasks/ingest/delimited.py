@@ -70,7 +70,7 @@ def read_delimited(text: TextStream, request: ReadRequest) -> Generator[Block, N
 def _headless(region: Region, request: ReadRequest, text: TextStream) -> Block:
     everything = np.ones(1, np.bool_)
     reason = text_reason(fields=0, max_record_bytes=request.max_record_bytes, broken=text.broken)
-    rejects = reject_by_code(region.places(everything), region.cut.verdicts, region.cut.delimiters, reason)
+    rejects = reject_by_code(region.places(everything), region.cut.verdicts, np.zeros(1, np.int64), reason)
     return Block(pl.DataFrame(schema=record_schema(request.columns)), rejects)
 
 

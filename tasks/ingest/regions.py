@@ -144,8 +144,8 @@ def _behind(region: Region) -> Region:
 
 def _truncated(length: int) -> Cut:
     verdicts = np.full(1, RejectRule.TRUNCATED_STREAM.code, np.uint8)
-    none = np.zeros(1, np.int64)
-    return Cut(np.array([0, length]), none, none, verdicts, 0, within_line=False, more=False)
+    lines, delimiters = np.zeros(1, np.int64), np.zeros(1, np.int32)
+    return Cut(np.array([0, length]), lines, delimiters, verdicts, 0, within_line=False, more=False)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -51,7 +51,7 @@ class Cut:
 
     bounds: NDArray[np.int64]
     lines: NDArray[np.int64]
-    delimiters: NDArray[np.int64]
+    delimiters: NDArray[np.int32]
     verdicts: NDArray[np.uint8]
     line_ends: int
     within_line: bool
@@ -61,7 +61,8 @@ class Cut:
     def nothing(cls, *, within_line: bool) -> Cut:
         """No record at all."""
         none = np.zeros(0, np.int64)
-        return cls(np.zeros(1, np.int64), none, none, np.zeros(0, np.uint8), 0, within_line, more=False)
+        counts, verdicts = np.zeros(0, np.int32), np.zeros(0, np.uint8)
+        return cls(np.zeros(1, np.int64), none, counts, verdicts, 0, within_line, more=False)
 
     @property
     def end(self) -> int:
@@ -90,6 +91,12 @@ class _Records:
     verdicts: NDArray[np.uint8]
     stop: int
 
+    def first(self, count: int) -> _Records:
+        """The first of them, at most `count`."""
+        if len(self.first_lines) <= count:
+            return self
+        return _Records(self.first_lines[:count], self.verdicts, int(self.first_lines[count]))
+
 
 @dataclass(frozen=True)
 class Splitter:
@@ -115,17 +122,23 @@ class Splitter:
             within_line: whether it begins within a line that is too long.
             most_lines: lines to look at.
         """
+        # A function of its own for each try, so that the arrays of one are gone when the next begins.
+        while (cut := self._try(data, most_lines, final=final, within_line=within_line)) is None:
+            most_lines *= 2
+        return cut
+
+    def _try(self, data: bytes, most_lines: int, *, final: bool, within_line: bool) -> Cut | None:
+        """The cut, or None when the first record has more lines than were looked at."""
         text = np.frombuffer(data, np.uint8)
         lines, complete = self._lines(text, most_lines, within_line=within_line, final=final)
         if not len(lines.ends):
             return Cut.nothing(within_line=within_line)
         inside = self._inside_quotes(data, int(lines.ends[-1]))
-        records = self._records(text, lines, inside, final=final and complete)
+        every = self._records(text, lines, inside, final=final and complete)
+        records = every.first(_MOST_LINES)
         if records.stop:
-            return self._cut(text, lines, records, inside, more=not complete)
-        if complete:
-            return Cut.nothing(within_line=within_line)
-        return self.split(data, final=final, within_line=within_line, most_lines=2 * most_lines)
+            return self._cut(text, lines, records, inside, more=not complete or records is not every)
+        return Cut.nothing(within_line=within_line) if complete else None
 
     def _lines(
         self, text: NDArray[np.uint8], most_lines: int, *, within_line: bool, final: bool
@@ -242,10 +255,10 @@ class Splitter:
 
     def _delimiters(
         self, text: NDArray[np.uint8], bounds: NDArray[np.int64], inside: NDArray[np.uint8] | None
-    ) -> NDArray[np.int64]:
+    ) -> NDArray[np.int32]:
         starts, end = bounds[:-1], bounds[-1]
         if self.delimiter is None:
-            return np.zeros(len(starts), np.int64)
+            return np.zeros(len(starts), np.int32)
         found = (text[:end] == self.delimiter).view(np.uint8)
         if inside is None:
             return np.add.reduceat(found, starts, dtype=np.int32)
@@ -253,11 +266,9 @@ class Splitter:
         outside = np.add.reduceat(found & (inside ^ 1), starts, dtype=np.int32)
         # Behind a rejected line with an odd number of quotes the parities have changed places.
         swapped = np.concatenate([np.zeros(1, np.uint8), inside[starts[1:] - 1]]) == 1
-        return (
-            np.where(swapped, np.add.reduceat(found & inside, starts, dtype=np.int32), outside)
-            if swapped.any()
-            else outside
-        )
+        if not swapped.any():
+            return outside
+        return np.where(swapped, np.add.reduceat(found & inside, starts, dtype=np.int32), outside)
 
 
 def _last_lines(before: NDArray[np.uint8], after: NDArray[np.uint8], whole: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 
 from tasks.job import Job, Outcome
-
+from tasks.report.escape import as_markdown
 from tasks.report.stage import run_report
 from tasks.report.summary import removed_by_rule, summary
 
@@ -20,7 +20,7 @@ def report(job: Job, outcome: Outcome) -> None:
     if TaskRunContext.get() is None:
         return
     # The UI shows a description as markdown, and the cells of a table as they are: those are the declaration's words.
-    where = f"{job.dataset} {job.partition}, version {found.version}"
+    where = f"{job.dataset} {as_markdown(job.partition, limit=255)}, version {found.version}"
     create_markdown_artifact(
         summary(found), key=f"{job.artifact_stem}-summary", description=f"What was removed and why: {where}"
     )

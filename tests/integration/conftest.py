@@ -102,18 +102,23 @@ class Place:
             **self.environment,
         }
 
-    def winnow(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command in a process of its own, as a person does, with Prefect's home where Winnow puts it."""
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Starts a command in a process of its own, as a person does, with Prefect's home where Winnow puts it."""
         inherited = {name: value for name, value in os.environ.items() if name != "PREFECT_HOME"}
-        return subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-m", "flows.cli", *arguments],
             env=inherited | self.variables | environment,
             cwd=self.home,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-            timeout=240,
         )
+
+    def winnow(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command to its end."""
+        with self.start(*arguments, **environment) as process:
+            stdout, stderr = process.communicate(timeout=240)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 def furnish(home: Path, *, nights: int = NIGHTS) -> Place:
@@ -139,9 +144,10 @@ def furnish(home: Path, *, nights: int = NIGHTS) -> Place:
 
 @dataclass(frozen=True)
 class Server:
-    """A running Prefect server."""
+    """A running Prefect server, and the file of what it said."""
 
     url: str
+    log: Path
 
     @property
     def api(self) -> str:
@@ -174,8 +180,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             start_new_session=True,
         )
     try:
-        found = Server(f"http://127.0.0.1:{port}")
-        _wait_for(found, process, home / "log")
+        found = Server(f"http://127.0.0.1:{port}", home / "log")
+        _wait_for(found, process)
         yield found
     finally:
         process.send_signal(signal.SIGTERM)
@@ -186,7 +192,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         process.wait()
 
 
-def _wait_for(server: Server, process: subprocess.Popen[bytes], log: Path, seconds: int = 120) -> None:
+def _wait_for(server: Server, process: subprocess.Popen[bytes], seconds: int = 120) -> None:
     for _ in range(seconds * 2):
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(f"{server.api}/health", timeout=5).is_success:
@@ -194,7 +200,7 @@ def _wait_for(server: Server, process: subprocess.Popen[bytes], log: Path, secon
         if process.poll() is not None:
             break
         time.sleep(0.5)
-    pytest.fail(f"the server did not start:\n{log.read_text(errors='replace')}")
+    pytest.fail(f"the server did not start:\n{server.log.read_text(errors='replace')}")
 
 
 @dataclass(frozen=True)

@@ -237,7 +237,7 @@ def test_quarantine_is_filtered_by_rule_and_partition_and_cut(place: Place) -> N
     assert "1 of 1 records" in told(place, "quarantine", "flights", "--partition", CUT)
     assert records(place, "quarantine", "flights", "--limit", "2") == everything[:2]
     assert f"2 of {len(everything)} records" in told(place, "quarantine", "flights", "--limit", "2")
-    answer = ask(place, "quarantine", "flights", "--rule", "orgin.isin")
+    answer = ask(place, "quarantine", "flights", "--rule", "orgin.isin")  # typos: on purpose
     assert answer.code == 2
     assert "Did you mean origin.isin?" in answer.error
 
@@ -356,10 +356,10 @@ def test_wrong_usage_is_told_and_exits_with_two(place: Place, arguments: list[st
 
 def test_a_wrong_setting_is_told_with_the_nearest_name(place: Place, tmp_path: Path) -> None:
     settings = tmp_path / "winnow.toml"
-    settings.write_text("stroe = 'x'\n")
+    settings.write_text("stroe = 'x'\n")  # typos: on purpose
     answer = ask(place, "versions", "flights", WINNOW_SETTINGS=str(settings))
     assert answer.code == 2
-    assert "unknown setting 'stroe'" in answer.error
+    assert "unknown setting 'stroe'" in answer.error  # typos: on purpose
     assert "Did you mean store?" in answer.error
 
 
@@ -404,17 +404,11 @@ def test_a_terminal_without_the_characters_gets_escapes(place: Place) -> None:
 
 
 def test_a_reader_that_stops_early_gets_no_traceback(place: Place) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "quarantine", "flights", "--limit", "100"],
-        env=os.environ | place.variables,
-        cwd=place.home,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    with place.start("quarantine", "flights", "--limit", "100") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
-        assert b"Traceback" not in process.stderr.read()
+        assert "Traceback" not in process.stderr.read()
 
 
 # --- what is not imported ---------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ LOCAL = [
     NUMBER.is_between(0, 2) & ~RATIO.is_nan(),
     NUMBER % 2 == 0,
     NUMBER.is_in([1, 2]),
-    TEXT.is_in(frozenset(["b", "c"])).not_(),
+    TEXT.is_in(frozenset(["b"])).not_(),
     TEXT.str.contains(r"^\d") | TEXT.is_null(),
     TEXT.str.strip_chars() == TEXT,
     TEXT.str.split(" ").list.len() > 1,
