@@ -20,6 +20,9 @@ EXIT_DONE, EXIT_STOPPED, EXIT_USAGE, EXIT_ENVIRONMENT = 0, 1, 2, 3
 #: A value from data is never shown in full in a message: it may be personal, or a megabyte long.
 _SHOWN_CHARACTERS = 80
 
+#: Names that a message lists when none is near to the one that was meant.
+_NAMED = 20
+
 
 def shown(value: object) -> str:
     r"""A value from outside, escaped and cut, fit to stand in a message or a log.
@@ -47,7 +50,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if close:
         return f"Did you mean {' or '.join(close)}?"
-    return f"Known: {', '.join(known)}." if known else "None is known."
+    if not known:
+        return "None is known."
+    more = f" and {len(known) - _NAMED:,} more" if len(known) > _NAMED else ""
+    return f"Known: {', '.join(known[:_NAMED])}{more}."
 
 
 class WinnowError(Exception):

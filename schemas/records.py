@@ -52,6 +52,10 @@ RULES, REASONS, DUPLICATE_OF = "_rules", "_reasons", "_duplicate_of"
 LINEAGE = (FILE, RECORD, OFFSET, LENGTH)
 
 
+#: Digits of the largest number that a record of any file can have.
+_MOST_DIGITS = 20
+
+
 class RecordId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Identity of a record: the sha256 of its file (or the first characters of it) and its number, from 1.
 
@@ -77,7 +81,8 @@ class RecordId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         file, colon, number = text.strip().partition(":")
         hexadecimal = len(file) in range(8, 65) and all(c in "0123456789abcdef" for c in file.lower())
-        if not (colon and hexadecimal and number.isascii() and number.isdigit() and int(number) > 0):
+        counts = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS and int(number) > 0
+        if not (colon and hexadecimal and counts):
             raise UsageError(
                 f"{shown(text)} is no record id",
                 expected="<first 8 or more characters of the file's sha256>:<record number from 1>",

@@ -47,6 +47,10 @@ def match_columns(found: Sequence[str], declared: Sequence[str], extra_columns: 
         >>> match_columns(["text", "id"], ["id", "text"], "fail", "a.csv").positions
         (1, 0)
     """
+    if not set(declared) & set(found):
+        # Nothing of such a line is repeated in a message: without a header it is a record, and may be personal.
+        fix = "Ask the source whether its first line names the columns."
+        raise _mismatch(f"none of the declared columns among {len(found):,} fields", declared, path, fix)
     _refuse_twice(found, declared, path)
     missing = sorted(set(declared) - set(found), key=declared.index)
     extra = sorted(set(found) - set(declared), key=found.index)

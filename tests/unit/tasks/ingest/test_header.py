@@ -50,3 +50,9 @@ def test_names_from_data_are_escaped_and_cut() -> None:
 
 def test_a_long_list_tells_how_many_more() -> None:
     assert listed([str(n) for n in range(12)]).endswith("'9' and 2 more")
+
+
+def test_a_file_without_a_header_is_told_without_repeating_its_first_record() -> None:
+    with pytest.raises(HeaderError, match="none of the declared columns among 2 fields") as raised:
+        match_columns(["7", "ada@home.example"], ["id", "email"], "fail", "a.csv")
+    assert "ada" not in str(raised.value)
