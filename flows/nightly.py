@@ -6,6 +6,7 @@ Does not belong here: cleaning one (clean), ranges of partitions (backfill), or 
 
 from __future__ import annotations
 
+import polars as pl
 from prefect import flow
 
 from flows.clean import clean_partition
@@ -48,7 +49,8 @@ def nightly(datasets: list[str] | None = None, dry_run: bool = False) -> list[Ou
             outcomes.append(clean_partition(dataset, newest(dataset), reason="nightly", dry_run=dry_run))
         except WinnowError as error:
             failures[dataset] = (f"{error.kind}: {error}", error.exit_code)
-        except Exception as error:  # noqa: BLE001  # a defect met in one data set must not cost the others their night
+        # A defect met in one data set must not cost the others their night; a panic of polars is no Exception.
+        except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001
             failures[dataset] = (f"{type(error).__name__}: {shown(error)}", WinnowError.exit_code)
     if failures:
         raise NightFailedError(failures, outcomes)

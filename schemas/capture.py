@@ -113,7 +113,9 @@ def capture(check: DeclaredCheck, dtypes: Mapping[str, pl.DataType]) -> Captured
         return Captured("table" if height == 1 else "across_rows", "fallback", str(error), None)
     _check_columns(check, exprs, dtypes)
     height = _height(check, lambda table: table.select(exprs), tables)
-    kind: Kind = "table" if height == 1 else "row" if all(map(is_row_local, exprs)) else "across_rows"
+    # A check of single cells is about a row whatever its function is; a method can't even be looked into.
+    of_row = check.element_wise or all(map(is_row_local, exprs))
+    kind: Kind = "table" if height == 1 else "row" if of_row else "across_rows"
     python = any(map(runs_python, exprs))
     why = "calls a Python function" if python else ""
     return Captured(kind, "python" if python else "native", why, functools.reduce(operator.and_, exprs))

@@ -26,7 +26,13 @@ class Correction:
         reason: why, in words; it is written into the repair row.
 
     Example:
-        >>> Correction("wind_speed", where={"origin": "EWR"}, expect="1048.36", value=None, reason="sensor").value
+        >>> Correction(
+        ...     "wind_speed",
+        ...     where={"origin": "EWR", "time_hour": "2013-02-12T08:00:00Z"},
+        ...     expect="1048.36",
+        ...     value=None,
+        ...     reason="sensor",
+        ... ).value
     """
 
     column: str

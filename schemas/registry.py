@@ -108,13 +108,13 @@ def _imported(path: Path) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise _located(path, error) from error
     return module
 
 
-def _located(path: Path, error: Exception) -> DeclarationError:
+def _located(path: Path, error: BaseException) -> DeclarationError:
     """The error of an import as a declaration's, with the line of the file where it happened."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     line = error.lineno if isinstance(error, SyntaxError) else (lines[-1] if lines else None)

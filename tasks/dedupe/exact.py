@@ -26,7 +26,7 @@ class Verdict:
 
     Attributes:
         duplicates: rows that do not survive: `_input` UInt32, `_record` UInt64, the survivor's `_of_input`,
-            `_of_record`, and `differs` Boolean (the row has other content than its survivor).
+            `_of_record`, and `_differs` Boolean (the row has other content than its survivor).
         conflicts: rows whose key another row has with other content: `_input`, `_record`, and one such row's
             `_other_input`, `_other_record`.
     """
@@ -51,7 +51,9 @@ def decide(candidates: pl.LazyFrame, dedupe: Dedupe, columns: list[str]) -> Verd
     """
     key = list(dedupe.key)
     complete = pl.all_horizontal(pl.col(name).is_not_null() for name in key)
-    repeated = candidates.filter(complete).group_by(key).len().filter(pl.col("len") > 1).select(key)
+    repeated = (
+        candidates.filter(complete).group_by(key).agg(pl.len().alias("_len")).filter(pl.col("_len") > 1).select(key)
+    )
     members = candidates.join(repeated, on=key, how="semi").collect(engine="streaming")
     content = [name for name in columns if name not in (*key, *dedupe.ignore)]
     # A struct compares all content at once and treats missing as equal to missing; a key alone has no content.
@@ -65,12 +67,14 @@ def _duplicates(members: pl.DataFrame, dedupe: Dedupe, columns: list[str]) -> pl
     survivors = (
         _by_preference(members, dedupe, columns)
         .unique(key, keep="first", maintain_order=True)
-        .select(*key, pl.col("_input").alias("_of_input"), pl.col("_record").alias("_of_record"), of="_content")
+        .select(
+            *key, pl.col("_input").alias("_of_input"), pl.col("_record").alias("_of_record"), _of=pl.col("_content")
+        )
     )
     return (
         members.join(survivors, on=key, how="left", maintain_order="left")
         .filter((pl.col("_input") != pl.col("_of_input")) | (pl.col("_record") != pl.col("_of_record")))
-        .select(*PLACE, "_of_input", "_of_record", pl.col("_content").ne_missing(pl.col("of")).alias("differs"))
+        .select(*PLACE, "_of_input", "_of_record", pl.col("_content").ne_missing(pl.col("_of")).alias("_differs"))
     )
 
 
@@ -93,11 +97,14 @@ def _conflicts(members: pl.DataFrame, key: list[str]) -> pl.DataFrame:
     disputed = contents.filter(pl.len().over(key) > 1)
     # Two contents are enough to find another than one's own, however many a key has; more would make this quadratic.
     others = disputed.filter(pl.int_range(pl.len()).over(key) < 2).select(
-        *key, pl.col("_input").alias("_other_input"), pl.col("_record").alias("_other_record"), other="_content"
+        *key,
+        pl.col("_input").alias("_other_input"),
+        pl.col("_record").alias("_other_record"),
+        _other=pl.col("_content"),
     )
     return (
         members.join(others, on=key, how="inner", maintain_order="left_right")
-        .filter(pl.col("_content").ne_missing(pl.col("other")))
+        .filter(pl.col("_content").ne_missing(pl.col("_other")))
         .unique([*PLACE], keep="first", maintain_order=True)
         .select(*PLACE, "_other_input", "_other_record")
     )

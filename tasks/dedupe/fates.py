@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _NO_PLACES = pl.Schema({"_input": pl.UInt32, "_record": pl.UInt64})
 NO_VERDICT = Verdict(
     duplicates=pl.DataFrame(
-        schema={**_NO_PLACES, "_of_input": pl.UInt32, "_of_record": pl.UInt64, "differs": pl.Boolean}
+        schema={**_NO_PLACES, "_of_input": pl.UInt32, "_of_record": pl.UInt64, "_differs": pl.Boolean}
     ),
     conflicts=pl.DataFrame(schema={**_NO_PLACES, "_other_input": pl.UInt32, "_other_record": pl.UInt64}),
 )

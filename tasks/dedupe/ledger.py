@@ -74,8 +74,8 @@ def duplicate_rows(
     """
     rules, reasons = [pl.lit(f"{key}.duplicate")], [pl.lit("another record has the same key and survives")]
     if conflicts:
-        rules.append(pl.when("differs").then(pl.lit(f"{key}.conflict")))
-        reasons.append(pl.when("differs").then(pl.lit("the surviving record has other content")))
+        rules.append(pl.when("_differs").then(pl.lit(f"{key}.conflict")))
+        reasons.append(pl.when("_differs").then(pl.lit("the surviving record has other content")))
     return records.join(fates.duplicates.lazy(), on=PLACE, how="inner", maintain_order="left").select(
         *PLACE_OF_RECORD,
         pl.concat_list(rules).list.drop_nulls().alias(RULES),

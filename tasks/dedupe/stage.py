@@ -18,7 +18,7 @@ from tasks.dedupe.exact import PLACE, decide
 from tasks.dedupe.fates import NO_VERDICT, Fates, kept, settle_candidates
 from tasks.ingest.again import with_cells
 from tasks.ingest.blocks import record_schema
-from tasks.job import CONFLICT, Job, Settled, Staged, StagedFile
+from tasks.job import Job, Settled, Staged, StagedFile
 from tasks.normalise.plan import NormalisePlan
 from tasks.publish.contract import cleaning_id, contract_fingerprint
 from tasks.store.paths import data_key
@@ -119,7 +119,7 @@ class _Partition:
         verdict = decide(self.candidates, dedupe, self.names) if dedupe else NO_VERDICT
         conflict = next((rule for rule in self.dataset.own_rules if rule.check == "conflict"), None)
         stopping = self.rules.broken(Severity.QUARANTINE, Severity.FAIL)
-        wide = not set(self.rules.across_columns) <= {CONFLICT}
+        wide = any(rule.kind == "across_rows" and rule is not conflict for rule in self.dataset.rules)
         return settle_candidates(
             self.candidates, verdict, conflict, self.rules.across, stopping, self.rules.words, wide=wide
         )

@@ -6,8 +6,11 @@ saying what a failed cast means (tasks/validate).
 A cast yields null where the text is not *exactly* a value of the type. polars is more lenient than that in places;
 each is closed here, because a lenient parse is a value altered in silence:
 
-- a number too large for a float becomes infinity (`1e400`);
+- a number too large for a float becomes infinity (`1e400`), one too small zero (`1e-400`); within its range a float
+  is the nearest number that its type has, which is what declaring a float means;
 - more decimals than a Decimal column holds are rounded away;
+- digits of a second that the unit does not hold are dropped, and second 60 is read as the next minute;
+- an instant that nanoseconds can't tell (before 1678, after 2261) becomes another, centuries away;
 - `%Y` takes `13-01-05` for the year 13;
 - with several formats, the first that fits wins, even where another one reads another day.
 """
@@ -28,6 +31,14 @@ _ISO_TIME = ("%H:%M:%S%.f", "%H:%M")
 
 #: Directives that make polars parse an offset and return an instant.
 _OFFSET_DIRECTIVES = ("%z", "%:z", "%#z", "%+")
+
+#: Directives that read seconds, and of those the ones that read parts of one.
+_SECONDS = ("%S", "%T", "%+", "%X", "%r")
+_FRACTIONS = ("f", "%+")
+_FRACTION_DIGITS = {"ms": 3, "us": 6, "ns": 9}
+
+#: Years that 64 bits of nanoseconds can tell from end to end.
+_NANOSECOND_YEARS = (1678, 2261)
 
 #: `%Y` reads two digits as a year of the first century; no dump means that.
 _FIRST_YEAR = 1000
@@ -55,7 +66,7 @@ def typed(text: pl.Expr, column: ColumnSpec) -> pl.Expr:
         return _temporal(text, column)
     cast = text.cast(dtype, strict=False)
     if dtype.is_float():
-        return _finite_unless_said(cast, text)
+        return _in_range(cast, text)
     if isinstance(dtype, pl.Decimal):
         return _unrounded(cast, text, dtype)
     return cast
@@ -66,10 +77,14 @@ def _boolean(text: pl.Expr, column: ColumnSpec) -> pl.Expr:
     return pl.when(yes).then(pl.lit(value=True)).when(no).then(pl.lit(value=False))
 
 
-def _finite_unless_said(cast: pl.Expr, text: pl.Expr) -> pl.Expr:
-    # Only the few infinite cells pay for looking at their text.
-    overflow = cast.is_infinite() & ~text.str.to_lowercase().str.contains("inf", literal=True)
-    return pl.when(~overflow).then(cast)
+def _in_range(cast: pl.Expr, text: pl.Expr) -> pl.Expr:
+    """Null where a number too large became infinity, or one too small became zero."""
+    # The texts are looked at through a column that is null nearly everywhere: only doubtful cells cost anything.
+    doubtful = pl.when(cast.is_infinite() | (cast == 0)).then(text)
+    said = doubtful.str.to_lowercase().str.contains("inf", literal=True)
+    overflow = cast.is_infinite() & ~said
+    underflow = (cast == 0) & doubtful.str.contains("^[^eE]*[1-9]")
+    return pl.when(~(overflow | underflow).fill_null(value=False)).then(cast)
 
 
 def _unrounded(cast: pl.Expr, text: pl.Expr, dtype: pl.Decimal) -> pl.Expr:
@@ -100,6 +115,7 @@ def formats_of(column: ColumnSpec) -> tuple[str, ...]:
 
 def _reading(text: pl.Expr, text_format: str, column: ColumnSpec) -> pl.Expr:
     dtype = column.dtype
+    text = _told_exactly(text, text_format, dtype)
     if isinstance(dtype, pl.Time):
         return text.str.to_time(text_format, strict=False)
     if isinstance(dtype, pl.Date):
@@ -108,7 +124,22 @@ def _reading(text: pl.Expr, text_format: str, column: ColumnSpec) -> pl.Expr:
     return _instant(text, text_format, dtype, column.zone)
 
 
+def _told_exactly(text: pl.Expr, text_format: str, dtype: pl.DataType) -> pl.Expr:
+    """The text, or null where it tells more of a second than the type can hold, or a second that there is not."""
+    wrong = []
+    if any(directive in text_format for directive in _FRACTIONS):
+        digits = _FRACTION_DIGITS[dtype.time_unit] if isinstance(dtype, pl.Datetime) else 9
+        wrong.append(text.str.contains(rf"[.,]\d{{{digits}}}\d*[1-9]"))
+    if any(directive in text_format for directive in _SECONDS):
+        wrong.append(text.str.contains(r":60(?:\D|$)"))
+    return pl.when(~pl.any_horizontal(wrong)).then(text) if wrong else text
+
+
 def _instant(text: pl.Expr, text_format: str, dtype: pl.Datetime, zone: str | None) -> pl.Expr:
+    if dtype.time_unit == "ns":
+        # In microseconds every year that can be written is itself.
+        coarse = _instant(text, text_format, pl.Datetime("us", dtype.time_zone), zone)
+        text = pl.when(coarse.dt.year().is_between(*_NANOSECOND_YEARS)).then(text)
     unit = dtype.time_unit
     if any(directive in text_format for directive in _OFFSET_DIRECTIVES):
         parsed = text.str.to_datetime(text_format, strict=False, time_unit=unit, time_zone="UTC")

@@ -16,6 +16,9 @@ import polars as pl
 
 from schemas import steps
 
+#: Whole numbers below this are told exactly by a float.
+_WHOLE = 2.0**53
+
 
 @functools.singledispatch
 def applied(step: steps.Step, text: pl.Expr) -> pl.Expr:
@@ -87,20 +90,26 @@ def without_tokens(text: pl.Expr, tokens: tuple[str, ...]) -> pl.Expr:
 
 @applied.register
 def _number(step: steps.Number, text: pl.Expr) -> pl.Expr:
-    decimal, thousands = re.escape(step.decimal), re.escape(step.thousands)
-    fraction = rf"(?:{decimal}\d*)?(?:[eE][+-]?\d+)?"
-    whole = rf"(?:\d+|\d{{1,3}}(?:{thousands}\d{{3}})+)" if step.thousands else r"\d+"
     plain = text.str.strip_chars()
     if step.thousands:
         plain = plain.str.replace_all(step.thousands, "", literal=True)
     plain = plain.str.replace_all(step.decimal, ".", literal=True)
-    well_written = text.str.contains(rf"^\s*[+-]?{whole}{fraction}\s*$")
-    return pl.when(well_written).then(plain).otherwise(text)
+    return pl.when(~misread(step, text)).then(plain).otherwise(text)
+
+
+def misread(step: steps.Step, text: pl.Expr) -> pl.Expr:
+    """Whether a step leaves text that a cast would take for another value: `1.5` where a point separates thousands."""
+    if not isinstance(step, steps.Number):
+        return pl.lit(value=False)
+    decimal, thousands = re.escape(step.decimal), re.escape(step.thousands)
+    fraction = rf"(?:{decimal}[0-9]*)?(?:[eE][+-]?[0-9]+)?"
+    whole = rf"(?:[0-9]+|[0-9]{{1,3}}(?:{thousands}[0-9]{{3}})+)" if step.thousands else "[0-9]+"
+    return ~text.str.contains(rf"^\s*[+-]?{whole}{fraction}\s*$")
 
 
 def _quantity(units: list[str]) -> str:
     names = "|".join(re.escape(unit) for unit in sorted(units, key=len, reverse=True))
-    return rf"^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*({names})\s*$"
+    return rf"^\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*({names})\s*$"
 
 
 @applied.register
@@ -108,9 +117,15 @@ def _units(step: steps.Units, text: pl.Expr) -> pl.Expr:
     pattern = _quantity(list(step.factors))
     amount, unit = text.str.extract(pattern, 1), text.str.extract(pattern, 2)
     factor = unit.replace_strict(step.factors, default=None, return_dtype=pl.Float64)
-    converted = (amount.cast(pl.Float64, strict=False) * factor).cast(pl.String)
-    # A factor of 1 keeps the digits as they were written: parsing and printing them could drop some.
-    return pl.when(unit.is_null()).then(text).when(factor == 1).then(amount).otherwise(converted)
+    product = amount.cast(pl.Float64, strict=False) * factor
+    # Written as a whole number where it is one, so that it can go into a column of integers.
+    whole = (product == product.floor()) & (product.abs() < _WHOLE)
+    number = (
+        pl.when(whole).then(product.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(product.cast(pl.String))
+    )
+    # A factor of 1 keeps the digits as they were written: parsing and printing them could drop some. What has no
+    # finite product stays as it is, and so fails to cast.
+    return pl.when(factor == 1).then(amount).when(product.is_finite()).then(number).otherwise(text)
 
 
 @applied.register

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from schemas import steps
 from schemas.records import StepCount
 from tasks.normalise.casts import typed
-from tasks.normalise.expressions import altered, applied, without_tokens
+from tasks.normalise.expressions import altered, applied, misread, without_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +46,8 @@ class Change:
         after: the text afterwards, given the text before.
         is_repair: whether the value changed, given the text before and after; None when it never does.
         reason: for a repair row, why; None leaves it to the step's name.
+        is_misread: whether the text before is such that a cast would take what is left of it for another value; None
+            when it never is.
     """
 
     column: str
@@ -53,6 +56,7 @@ class Change:
     after: Callable[[pl.Expr], pl.Expr]
     is_repair: Callable[[pl.Expr, pl.Expr], pl.Expr] | None = None
     reason: str | None = None
+    is_misread: Callable[[pl.Expr], pl.Expr] | None = None
 
     @property
     def text_before(self) -> pl.Expr:
@@ -107,7 +111,14 @@ class NormalisePlan:
             # One layer for each position, so that no expression contains another's whole history.
             layer = [each[position - 1] for each in self.changes.values() if len(each) >= position]
             frame = frame.with_columns(c.after(c.text_before).alias(f"_text.{c.column}.{position}") for c in layer)
-        return frame.with_columns(typed(self.final_text(column), column).alias(column.name) for column in self.columns)
+        return frame.with_columns(self._typed(column).alias(column.name) for column in self.columns)
+
+    def _typed(self, column: ColumnSpec) -> pl.Expr:
+        cast = typed(self.final_text(column), column)
+        misread = [c.is_misread(c.text_before) for c in self.changes[column.name] if c.is_misread]
+        if not misread or column.dtype == pl.String:
+            return cast
+        return pl.when(~pl.any_horizontal(misread)).then(cast)
 
     def final_text(self, column: ColumnSpec) -> pl.Expr:
         """The text that is cast."""
@@ -200,7 +211,9 @@ def _changes(dataset: Dataset, column: str) -> Iterator[Change]:
         if column in step.columns:
             position += 1
             is_repair = functools.partial(altered, step) if step.changes_value else None
-            yield Change(column, position, step.name, functools.partial(applied, step), is_repair)
+            is_misread = functools.partial(misread, step) if isinstance(step, steps.Number) else None
+            after = functools.partial(applied, step)
+            yield Change(column, position, step.name, after, is_repair, is_misread=is_misread)
 
 
 def _stripped(column: str) -> pl.Expr:

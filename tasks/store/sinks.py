@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 #: Rows in a row group of every published file; fixed, because it is part of the bytes.
 ROW_GROUP = 131_072
 
+#: Bytes of a page. A column of lists that is cut into pages is cut where polars' own chunks end, which follows from the
+#: number of threads; pages this large are not cut, so that the bytes are the same on every machine (law 4).
+_PAGE = 256 << 20
+
 
 def sink_all(
     store: Store,
@@ -55,6 +59,7 @@ def sink_all(
                 # What is staged is read once and thrown away: not worth zstd's time.
                 compression="lz4" if is_staged(key) else "zstd",
                 row_group_size=ROW_GROUP,
+                data_page_size=_PAGE,
                 maintain_order=True,
                 metadata=(metadata or {}).get(key),
                 lazy=True,

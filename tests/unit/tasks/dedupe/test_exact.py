@@ -99,4 +99,4 @@ def test_many_copies_of_one_row_with_many_contents_stay_linear() -> None:
 def test_ignored_columns_make_no_conflict() -> None:
     verdict = decide(SAMPLE, Dedupe(key=["k"], ignore=["t", "v"]), COLUMNS)
     assert verdict.conflicts.is_empty()
-    assert not verdict.duplicates["differs"].any()
+    assert not verdict.duplicates["_differs"].any()

@@ -30,6 +30,9 @@ def cast(text: str | None, dtype: pl.DataType, **declared: object) -> object:
         ("", pl.Int64(), None),
         ("1.5e3", pl.Float64(), 1500.0),
         ("1e400", pl.Float64(), None),
+        ("1e-400", pl.Float64(), None),
+        ("0e5", pl.Float64(), 0.0),
+        ("-0.0", pl.Float64(), 0.0),
         ("inf", pl.Float64(), float("inf")),
         ("-Infinity", pl.Float64(), float("-inf")),
         ("1,5", pl.Float64(), None),
@@ -96,6 +99,26 @@ def test_a_literal_z_in_the_format_is_read_in_the_declared_zone() -> None:
 @pytest.mark.parametrize("text", ["2013-11-03T01:30:00", "2013-03-10T02:30:00"])
 def test_an_hour_that_the_clock_shows_twice_or_never_is_no_instant(text: str) -> None:
     assert cast(text, pl.Datetime("us", "UTC"), zone="America/New_York") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype"),
+    [
+        ("3000-01-01T00:00:00", pl.Datetime("ns")),
+        ("1500-01-01T00:00:00", pl.Datetime("ns")),
+        ("2013-01-01T00:00:00.123456789", pl.Datetime("us")),
+        ("2013-01-01T00:00:00.123456", pl.Datetime("ms")),
+        ("2013-01-01T00:00:00.123456+01:00", pl.Datetime("ms", "UTC")),
+        ("2013-01-01T00:00:60", pl.Datetime("us")),
+    ],
+)
+def test_what_the_unit_can_not_hold_is_no_value(text: str, dtype: pl.DataType) -> None:
+    assert cast(text, dtype) is None
+
+
+def test_what_the_unit_holds_is_kept() -> None:
+    assert cast("2013-01-01T00:00:00.120000000", pl.Datetime("ms")) == dt.datetime(2013, 1, 1, microsecond=120_000)  # noqa: DTZ001
+    assert cast("1960-06-01T06:00:59", pl.Datetime("ns")) == dt.datetime(1960, 6, 1, 6, 0, 59)  # noqa: DTZ001
 
 
 def test_times_of_day() -> None:

@@ -82,3 +82,23 @@ def test_cleaning_clean_text_changes_nothing() -> None:
     done = plan.applied(clean.lazy())
     assert done.filter(plan.touched()).collect().is_empty()
     assert plan.step_counts(done.select(plan.counts()).collect().row(0, named=True)) == ()
+
+
+class Prices(pa.DataFrameModel):
+    price: float
+
+
+def test_a_number_with_its_separators_astray_is_no_number() -> None:
+    german = Dataset(
+        model=Prices, source=Source("{partition}.csv"), steps=[steps.number("price", thousands=".", decimal=",")]
+    )
+    plan = NormalisePlan(german)
+    texts = ["1.234,5", "1.5", "1.2345", "1.234", "7"]
+    done = plan.applied(pl.LazyFrame({"price": texts})).with_columns(plan.uncastable()["price"].alias("broken"))
+    assert done.select("price", "broken").collect().rows() == [
+        (1234.5, False),
+        (None, True),
+        (None, True),
+        (1234.0, False),
+        (7.0, False),
+    ]
