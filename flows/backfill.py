@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from flows.clean import PLAIN, clean, job_of
 from flows.settings import load_settings
 from schemas import registry
-from schemas.errors import DumpMissingError, shown
+from schemas.errors import DumpMissingError, SomeFailedError, WinnowError, shown
 from tasks.ingest.listing import list_partitions
 from tasks.job import Outcome
 
@@ -35,10 +35,20 @@ def backfill(dataset: str, first: str, last: str, dry_run: bool = False) -> list
 
     Raises:
         DumpMissingError: the range holds no partition.
+        SomeFailedError: at least one partition was not published; the others were.
     """
     settings = load_settings()
     pattern = registry.load(dataset, settings.folders).source.pattern
     partitions = [name for name in list_partitions(str(settings.raw_root), pattern) if first <= name <= last]
     if not partitions:
         raise DumpMissingError(f"no partition from {shown(first)} to {shown(last)}", where=dataset)
-    return [clean_one(dataset, partition, dry_run=dry_run) for partition in partitions]
+    outcomes: list[Outcome] = []
+    failures: dict[str, tuple[str, int]] = {}
+    for partition in partitions:
+        try:
+            outcomes.append(clean_one(dataset, partition, dry_run=dry_run))
+        except WinnowError as error:
+            failures[f"{dataset} {shown(partition)}"] = (f"{error.kind}: {error}", error.exit_code)
+    if failures:
+        raise SomeFailedError(failures, outcomes)
+    return outcomes

@@ -234,8 +234,8 @@ def quarantine(
 
     with told(as_json=as_json):
         store = _store()
-        found = set_aside(store, manifest_of(store, reference), rule=rule, partition=partition)
-        for each in found.records[:limit]:
+        found = set_aside(store, manifest_of(store, reference), rule=rule, partition=partition, limit=limit)
+        for each in found.records:
             if as_json:
                 emit(each)
                 continue

@@ -17,9 +17,12 @@ from flows.console import say, told
 from flows.outcomes import print_outcomes
 from flows.settings import load_settings, prepare_prefect
 from schemas import registry
+from schemas.errors import SomeFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tasks.job import Outcome
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Clean and balance the books, but publish nothing.")]
 
@@ -60,14 +63,8 @@ def nightly(
     with told(as_json=as_json):
         _ready(datasets or ())
         from flows.nightly import nightly as nightly_flow
-        from schemas.errors import NightFailedError
 
-        try:
-            night = nightly_flow(datasets or None, dry_run=dry_run)
-        except NightFailedError as error:
-            print_outcomes(error.outcomes, as_json=as_json)
-            raise
-        print_outcomes(night, as_json=as_json)
+        _print_all(lambda: nightly_flow(datasets or None, dry_run=dry_run), as_json=as_json)
 
 
 def backfill(
@@ -83,7 +80,17 @@ def backfill(
         _ready([dataset])
         from flows.backfill import backfill as backfill_flow
 
-        print_outcomes(backfill_flow(dataset, first, last, dry_run=dry_run), as_json=as_json)
+        _print_all(lambda: backfill_flow(dataset, first, last, dry_run=dry_run), as_json=as_json)
+
+
+def _print_all(flow: Callable[[], Sequence[Outcome]], *, as_json: bool) -> None:
+    """Prints the outcomes of a run over several; of one that fails in part, those that were published."""
+    try:
+        outcomes = flow()
+    except SomeFailedError as error:
+        print_outcomes(error.outcomes, as_json=as_json)
+        raise
+    print_outcomes(outcomes, as_json=as_json)
 
 
 def demo(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def say(text: str = "") -> None:
 
 @contextmanager
 def told(*, as_json: bool) -> Iterator[None]:
-    """Turns an error of ours into a message and an exit code; any other error is a defect and keeps its traceback."""
+    """Turns an error of ours into a message and an exit code; any other is a defect and keeps its traceback."""
     try:
         yield
     except WinnowError as error:
@@ -103,6 +104,12 @@ def told(*, as_json: bool) -> Iterator[None]:
         message = "Interrupted; run the same command again to finish."
         record = {"error": "Interrupted", "exit_code": EXIT_ENVIRONMENT, "message": message}
         _tell(record, message, as_json=as_json)
+        raise SystemExit(EXIT_ENVIRONMENT) from None
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is told below
+        # A defect of ours: its stack is what a report of it needs, and its code must not look like a verdict on data.
+        traceback.print_exc()
+        message = f"{type(error).__name__}: a defect in Winnow; please report it with the lines above."
+        _tell({"error": "Defect", "exit_code": EXIT_ENVIRONMENT, "message": message}, message, as_json=as_json)
         raise SystemExit(EXIT_ENVIRONMENT) from None
 
 

@@ -12,7 +12,7 @@ from prefect import flow
 from flows.clean import clean_partition
 from flows.settings import load_settings
 from schemas import registry
-from schemas.errors import DumpMissingError, NightFailedError, WinnowError, shown
+from schemas.errors import DumpMissingError, SomeFailedError, WinnowError, shown
 from tasks.ingest.listing import list_partitions
 from tasks.job import Outcome
 
@@ -40,7 +40,7 @@ def nightly(datasets: list[str] | None = None, dry_run: bool = False) -> list[Ou
         dry_run: clean and balance the books, but publish nothing.
 
     Raises:
-        NightFailedError: at least one was not published.
+        SomeFailedError: at least one was not published.
     """
     outcomes: list[Outcome] = []
     failures: dict[str, tuple[str, int]] = {}
@@ -53,5 +53,5 @@ def nightly(datasets: list[str] | None = None, dry_run: bool = False) -> list[Ou
         except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001
             failures[dataset] = (f"{type(error).__name__}: {shown(error)}", WinnowError.exit_code)
     if failures:
-        raise NightFailedError(failures, outcomes)
+        raise SomeFailedError(failures, outcomes)
     return outcomes

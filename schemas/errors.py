@@ -163,8 +163,8 @@ class BooksError(StoppedError):
     """The books don't balance: a record is missing or was counted twice. Always a defect, never published."""
 
 
-class NightFailedError(StoppedError):
-    """At least one data set was not published tonight; the others were.
+class SomeFailedError(StoppedError):
+    """At least one data set or partition of a run over several was not published; the others were.
 
     Attributes:
         outcomes: of the data sets that were.
@@ -173,10 +173,10 @@ class NightFailedError(StoppedError):
 
     def __init__(self, failures: dict[str, tuple[str, int]], outcomes: Sequence[Any]) -> None:
         self.outcomes = outcomes
-        self.exit_code = max(code for _, code in failures.values())  # type: ignore[misc]  # of this night, not of all
+        self.exit_code = max(code for _, code in failures.values())  # type: ignore[misc]  # of this run, not of all
         whole = len(failures) + len(outcomes)
         reasons = "; ".join(f"{dataset}: {reason}" for dataset, (reason, _) in failures.items())
-        super().__init__(f"{len(failures)} of {whole} data sets were not published: {reasons}")
+        super().__init__(f"{len(failures)} of {whole} were not published: {reasons}")
 
 
 class DumpChangedError(StoppedError):

@@ -78,8 +78,9 @@ class Source:
     extra_columns: ExtraColumns = "fail"
 
     def __post_init__(self) -> None:
-        names = [name for _, name, _, _ in string.Formatter().parse(self.pattern) if name is not None]
-        if names != ["partition"]:
+        parsed = [field[1:] for field in string.Formatter().parse(self.pattern) if field[1] is not None]
+        names = [name for name, _, _ in parsed]
+        if parsed != [("partition", "", None)]:
             raise DeclarationError(
                 f"the pattern {shown(self.pattern)} names {names or 'nothing'}",
                 expected="`{partition}` once",

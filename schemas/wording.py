@@ -37,7 +37,7 @@ def of_cast(column: ColumnSpec) -> str:
     Example:
         >>> from schemas.columns import ColumnSpec
         >>> of_cast(ColumnSpec("opened_at", pl.Date(), formats=("%Y-%m-%d", "%d/%m/%Y")))
-        'is not a date written like %Y-%m-%d or %d/%m/%Y'
+        'is not a date written like %Y-%m-%d or %d/%m/%Y, or could be read as two'
     """
     dtype = column.dtype
     if isinstance(dtype, pl.Boolean):
@@ -49,7 +49,9 @@ def of_cast(column: ColumnSpec) -> str:
         return f"is not a number of at most {whole} digits before the point and {dtype.scale} after it"
     if isinstance(dtype, pl.Date | pl.Datetime | pl.Time):
         how = f"written like {' or '.join(column.formats)}" if column.formats else "as ISO 8601 writes it"
-        return f"is not a {_TEMPORAL[type(dtype)]} {how}"
+        twice = ", or could be read as two" if len(column.formats) > 1 else ""
+        clock = ", or is one that the clock there skips or repeats" if column.zone not in (None, "UTC") else ""
+        return f"is not a {_TEMPORAL[type(dtype)]} {how}{twice}{clock}"
     if dtype.is_integer():
         return f"is not a whole number{_bounds(dtype)}"
     return "is not a number" if dtype.is_float() else "is not text"

@@ -74,6 +74,8 @@ class Staged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flagged: tuple[str, ...]
     touched: tuple[str, ...]
     steps: tuple[StepCount, ...]
+    contract: str
+    """Fingerprint of the declaration and the code under which it was read."""
 
     @property
     def inputs(self) -> tuple[RawFile, ...]:

@@ -86,7 +86,9 @@ def _by_preference(members: pl.DataFrame, dedupe: Dedupe, columns: list[str]) ->
         return members.reverse()
     if dedupe.keep == "latest":
         assert dedupe.by is not None  # noqa: S101  # for the type checker: the policy was checked when declared
-        return members.sort(dedupe.by, descending=True, nulls_last=True, maintain_order=True)
+        # Not a number is not the latest of anything.
+        by = pl.col(dedupe.by).fill_nan(None) if members.schema[dedupe.by].is_float() else pl.col(dedupe.by)
+        return members.sort(by, descending=True, nulls_last=True, maintain_order=True)
     filled = pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.UInt32) for name in columns)
     return members.sort(filled, descending=True, maintain_order=True)
 

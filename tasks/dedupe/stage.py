@@ -20,7 +20,7 @@ from tasks.ingest.again import with_cells
 from tasks.ingest.blocks import record_schema
 from tasks.job import Job, Settled, Staged, StagedFile
 from tasks.normalise.plan import NormalisePlan
-from tasks.publish.contract import cleaning_id, contract_fingerprint
+from tasks.publish.contract import cleaning_id
 from tasks.store.paths import data_key
 from tasks.store.sinks import output_file, sink_all
 from tasks.validate.reasons import count, decode
@@ -40,8 +40,7 @@ def settle(job: Job, store: Store, dataset: Dataset, staged: Staged) -> Settled:
     killed here leaves nothing that a reader could see.
     """
     partition = _Partition(store, dataset, staged)
-    contract = contract_fingerprint(job.declaration)
-    cleaning = cleaning_id(contract, staged.inputs)
+    cleaning = cleaning_id(staged.contract, staged.inputs)
     frames = partition.frames()
     keys = {role: data_key(job.dataset, role, job.partition, cleaning) for role in frames}
     # The ledger explains itself: whoever opens one of its files finds the rules in its metadata.
@@ -57,7 +56,7 @@ def settle(job: Job, store: Store, dataset: Dataset, staged: Staged) -> Settled:
             store.delete(key)
     return Settled(
         cleaning=cleaning,
-        contract=contract,
+        contract=staged.contract,
         files=tuple(files),
         rules=partition.counts(),
         broken_tables=partition.broken_tables(),

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
+from schemas.errors import DumpChangedError, GateError, shown
 from schemas.records import INPUT, LENGTH, LINE, OFFSET, RAW, RECORD, RULES, RawFile, RejectCount
 from tasks.ingest.blocks import record_schema
+from tasks.ingest.dialects import Dialect
 from tasks.ingest.listing import list_raw, open_raw, raw_size
 from tasks.ingest.reader import RecordReader
 from tasks.ingest.streams import TextStream
 from tasks.job import Job, Staged, StagedFile
+from tasks.publish.contract import contract_fingerprint
 from tasks.store.paths import staging_key
 from tasks.validate.screening import Screening
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from schemas.dataset import Dataset
+    from schemas.policies import Source
     from tasks.ingest.blocks import Block
     from tasks.store.home import Store
 
@@ -56,7 +60,7 @@ def stage_partition(
     paths = list_raw(job.raw_root, dataset.source.pattern, job.partition)
     sizes = [raw_size(f"{job.raw_root}/{path}") for path in paths]
     for number, (path, size) in enumerate(zip(paths, sizes, strict=True)):
-        first = _delivered_before(job, path, size, staging.files)
+        first = _delivered_before(job, dataset.source, path, size, staging.files)
         with open_raw(f"{job.raw_root}/{path}") as stream:
             report = functools.partial(_report, progress, stream, sum(sizes[:number]), sum(sizes))
             staging.read(number, path, stream, first, report)
@@ -72,6 +76,7 @@ class _Staging:
 
     def __init__(self, job: Job, store: Store, dataset: Dataset) -> None:
         self.job, self.store, self.dataset = job, store, dataset
+        self.contract = contract_fingerprint(job.declaration)
         self.screening = Screening(dataset)
         self.files: list[StagedFile] = []
         self.reasons: collections.Counter[str] = collections.Counter()
@@ -99,6 +104,8 @@ class _Staging:
                     self.reasons.update(block.rejects.get_column(RULES).explode().to_list())
             report()
         raw = reader.report
+        if first and raw.sha256 != first.sha256:
+            raise DumpChangedError("it changed while it was read", where=shown(path), fix="Run it again.")
         if first:
             raw = msgspec.structs.replace(raw, redelivery_of=first.path)
         self.files.append(StagedFile(raw, self._header(raw), tuple(records), tuple(rejects)))
@@ -140,6 +147,7 @@ class _Staging:
             flagged=tuple(self.keys["flagged"]),
             touched=tuple(self.keys["touched"]),
             steps=self.screening.plan.step_counts(self.counts),
+            contract=self.contract,
         )
 
 
@@ -171,10 +179,23 @@ def _sha256(url: str) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _delivered_before(job: Job, path: str, size: int, files: list[StagedFile]) -> RawFile | None:
-    """The first delivery of the same bytes, if this is another; only a file of a size seen before is read for that."""
+def _delivered_before(job: Job, source: Source, path: str, size: int, files: list[StagedFile]) -> RawFile | None:
+    """The first delivery of the same bytes, if this is another; only a file of a size seen before is read for that.
+
+    Raises:
+        GateError: the same bytes lie there under names of two formats, and would give two records one identity.
+    """
     candidates = [file.raw for file in files if not file.raw.redelivery_of and file.raw.size == size]
     if not candidates:
         return None
     digest = _sha256(f"{job.raw_root}/{path}")
-    return next((raw for raw in candidates if raw.sha256 == digest), None)
+    first = next((raw for raw in candidates if raw.sha256 == digest), None)
+    form = Dialect.of(path, source).format
+    if first and first.format != form and first.size:
+        raise GateError(
+            f"it has the same bytes as {shown(first.path)}, but is read as {form}",
+            expected=first.format,
+            where=shown(path),
+            fix="Remove one of them, or declare Source(format=...).",
+        )
+    return first

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from schemas.errors import DeclarationError
 from schemas.records import PartitionEntry, RuleCount
 from tasks.audit import gates
 from tasks.ingest.stage import same_files
@@ -20,6 +21,8 @@ from tasks.publish.written import read_back
 from tasks.store.versions import head
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from schemas.dataset import Dataset
     from schemas.records import Manifest
     from tasks.store.home import Store
@@ -45,10 +48,13 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     """Publishes a settled partition as part of a new version, if its books balance and its gates open.
 
     Raises:
+        DeclarationError: the declaration was edited since the run began.
         BooksError: what was written does not add up to what was read.
         GateError: a gate stopped it.
         StoreError: the store can't be written.
     """
+    if contract_fingerprint(job.declaration) != settled.contract:
+        raise DeclarationError("it changed while the partition was cleaned", where=job.declaration, fix="Run it again.")
     entry = PartitionEntry(
         partition=job.partition,
         contract=settled.contract,
@@ -63,7 +69,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     verdicts = [(rule, rule.id not in settled.broken_tables) for rule in dataset.rules if rule.kind == "table"]
     gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, settled.rules, verdicts))
     if job.dry_run:
-        return _outcome(dataset, None, entry, "dry run: nothing was published")
+        return _outcome(dataset, None, entry, "dry run: nothing was published", broken_tables=settled.broken_tables)
     committed = commit(
         store,
         job.dataset,
@@ -74,21 +80,36 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
         now=dt.datetime.now(dt.UTC),
     )
     note = "published" if committed.published else "unchanged since then: nothing new was published"
-    return _outcome(dataset, committed.manifest, entry, note, published=committed.published)
+    return _outcome(
+        dataset,
+        committed.manifest,
+        entry,
+        note,
+        published=committed.published,
+        broken_tables=settled.broken_tables,
+    )
 
 
 def _outcome(
-    dataset: Dataset, manifest: Manifest | None, entry: PartitionEntry, note: str, *, published: bool = False
+    dataset: Dataset,
+    manifest: Manifest | None,
+    entry: PartitionEntry,
+    note: str,
+    *,
+    published: bool = False,
+    broken_tables: Sequence[str] = (),
 ) -> Outcome:
     broken = {rule.id: rule.rows for rule in entry.rules}
     again = [f"{raw.path} has the same bytes as {raw.redelivery_of}" for raw in entry.inputs if raw.redelivery_of]
+    # Only warnings are left: a table that breaks a graver rule was stopped by its gate.
+    warned = [f"the table breaks {rule}, which only warns" for rule in broken_tables]
     return Outcome(
         dataset=dataset.name,
         partition=entry.partition,
         version=manifest.version if manifest else None,
         digest=manifest.digest if manifest else None,
         published=published,
-        note="; ".join([f"version {manifest.version}, {note}" if manifest else note, *again]),
+        note="; ".join([f"version {manifest.version}, {note}" if manifest else note, *warned, *again]),
         books=entry.total,
         rules=tuple(RuleCount(rule.id, rule.severity, broken.get(rule.id, 0)) for rule in dataset.rules),
         rejects=entry.rejects,

@@ -145,8 +145,11 @@ def _delivery(role: Role, path: str, row: dict[str, Any], raw: RawFile, line: in
 
 def _bytes(raw_root: str, raw: RawFile, rows: list[dict[str, Any]]) -> tuple[bytes | None, int | None, str]:
     """The record's bytes, its line, and where they were read."""
+    kept_back = next((row[RAW] for row in rows if row.get(RAW) is not None), None)
     offset, length = next(((row[OFFSET], row[LENGTH]) for row in rows if row[OFFSET] is not None), (None, None))
     if offset is None or length is None:
+        if kept_back is not None:
+            return kept_back, None, "the ledger"
         return None, None, f"a {raw.format} file has no bytes of a single record; it is row {rows[0][RECORD]} of it"
     try:
         data, line = _read_back(f"{raw_root}/{raw.path}", raw, offset, length)
@@ -155,7 +158,6 @@ def _bytes(raw_root: str, raw: RawFile, rows: list[dict[str, Any]]) -> tuple[byt
         trouble = str(error)
     else:
         trouble = "it has changed since"
-    kept_back = next((row[RAW] for row in rows if row.get(RAW) is not None), None)
     if data is not None and (kept_back is None or data == kept_back):
         return data, line, f"the dump {shown(raw.path)}"
     if kept_back is not None:
@@ -172,4 +174,7 @@ def _read_back(url: str, raw: RawFile, offset: int, length: int) -> tuple[bytes 
         while left and (chunk := text.read(min(left, _CHUNK))):
             line += chunk.count(b"\n")
             left -= len(chunk)
-        return text.read(length), line
+        data = text.read(length)
+        # Bytes of a file that was edited since are no evidence, though it may be as long as before.
+        _, sha256 = text.finish()
+        return (data, line) if sha256 == raw.sha256 else (None, None)

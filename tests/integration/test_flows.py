@@ -87,7 +87,7 @@ def test_a_data_set_that_fails_keeps_none_of_the_others_back(season: Season) -> 
     done = season.runs["nightly"]
     assert done.returncode == 1
     assert re.search(r"^guests 2013-01-22 .*: version 1, published$", done.stdout, re.MULTILINE)
-    assert "1 of 3 data sets were not published: lodgers: HeaderError" in done.stderr
+    assert "1 of 3 were not published: lodgers: HeaderError" in done.stderr
     store = open_store(season.place.home / "store")
     published = head(store, "guests")
     assert published is not None

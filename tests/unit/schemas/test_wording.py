@@ -66,7 +66,10 @@ CASTS = [
     (ColumnSpec("c", pl.Enum(["b", "a"])), "is none of 'b', 'a'"),
     (ColumnSpec("c", pl.Categorical()), "is not text"),
     (ColumnSpec("c", pl.Date(), formats=("%d/%m/%Y",)), "is not a date written like %d/%m/%Y"),
-    (ColumnSpec("c", pl.Datetime(), formats=("%F %T", "%s")), "is not a date and time written like %F %T or %s"),
+    (
+        ColumnSpec("c", pl.Datetime(), formats=("%F %T", "%s")),
+        "is not a date and time written like %F %T or %s, or could be read as two",
+    ),
     (ColumnSpec("c", pl.Datetime("ms", "UTC")), "is not a date and time as ISO 8601 writes it"),
     (ColumnSpec("c", pl.Time()), "is not a time of day as ISO 8601 writes it"),
 ]
