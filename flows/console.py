@@ -105,7 +105,7 @@ def told(*, as_json: bool) -> Iterator[None]:
         record = {"error": "Interrupted", "exit_code": EXIT_ENVIRONMENT, "message": message}
         _tell(record, message, as_json=as_json)
         raise SystemExit(EXIT_ENVIRONMENT) from None
-    except BrokenPipeError:  # whoever reads our output has enough of it; `main` ends quietly
+    except BrokenPipeError:  # whoever reads our output has enough of it; typer ends quietly
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told below
         # A defect of ours: its stack is what a report of it needs, and its code must not look like a verdict on data.
