@@ -59,7 +59,7 @@ lock: $(INSTALLED) ## Remake the lock files from pyproject.toml (UPGRADE=1: take
 	@! grep -n '://' requirements.lock .ci/*.lock || { echo "A lock file names a host (above)." >&2; exit 1; }
 
 clean: ## Remove caches and what the demo and the benchmarks wrote; keeps .venv and every other store
-	rm -rf .winnow/demo .winnow/bench.json build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf .winnow/bench.json .winnow/bench-* .winnow/cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find schemas tasks flows deployments tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- how .venv is made ------------------------------------------------------------------------------------------------
