@@ -3,7 +3,7 @@
 Belongs here: the cache. Does not belong here: making a card (tasks/report/card).
 
 A card is kept under a hash of everything it follows from: the declaration's bytes, Winnow's own code and the versions
-of polars and pandera. So it can't be stale, and deleting the folder costs two seconds.
+of polars and pandera. So it can't be stale, and deleting the folder only costs time.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _card(declaration: Path) -> Card:
 
 
 def _made(declaration: Path, source: bytes, kept: Path) -> Card:
-    from tasks.report.describe import describe  # takes pandera's two seconds
+    from tasks.report.describe import describe  # imports pandera
 
     title = (ast.get_docstring(ast.parse(source)) or declaration.stem).splitlines()[0]
     made = describe(registry.load_file(declaration), title, str(declaration))

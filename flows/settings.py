@@ -3,8 +3,8 @@
 Belongs here: reading the environment and one optional file into a typed record. Does not belong here: Prefect's own
 settings, apart from where its database lies.
 
-The environment wins over the file. msgspec checks the types: reading settings must not cost a tenth of a second, since
-`winnow versions` is to answer at once, and the usual settings library costs four.
+The environment wins over the file. msgspec checks the types: `winnow versions` is to answer at once, and
+importing the usual settings library would take a good part of its second.
 """
 
 from __future__ import annotations

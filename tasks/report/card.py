@@ -1,7 +1,7 @@
 """Card: a declaration as a person reads it, before any data is there.
 
-Belongs here: the records of a card. Does not belong here: making one of a declaration (describe), which takes pandera's
-two seconds; a kept card is read without it.
+Belongs here: the records of a card. Does not belong here: making one of a declaration (describe), which imports
+pandera; a kept card is read without it.
 """
 
 from __future__ import annotations

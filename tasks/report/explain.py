@@ -15,6 +15,7 @@ from schemas.errors import EnvironmentFailedError, RecordNotFoundError, shown
 from schemas.records import DUPLICATE_OF, FILE, LENGTH, LINE, OFFSET, RAW, REASONS, RECORD, RULES, SOURCE, Fate, Role
 from tasks.ingest.listing import open_raw, raw_size
 from tasks.ingest.streams import TextStream
+from tasks.publish.balance import FATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
     from schemas.records import Manifest, PartitionEntry, RawFile, RecordId
     from tasks.store.home import Store
 
-_FATES = {
-    Role.CLEAN: Fate.KEPT,
-    Role.DUPLICATES: Fate.DUPLICATE,
-    Role.QUARANTINE: Fate.QUARANTINED,
-    Role.REJECTS: Fate.REJECTED,
-}
 _CHUNK = 1 << 20
 #: Of a longer record only the beginning is shown; the dump and the ledger have all of it.
 _SHOWN_BYTES = 1 << 16
@@ -103,7 +98,7 @@ def _explained(
         for role, _, row in found
         if role is Role.REPAIRS
     ]
-    rows = [(role, path, row) for role, path, row in found if role in _FATES]
+    rows = [(role, path, row) for role, path, row in found if role in FATES]
     data, line, source = _bytes(raw_root, raw, [row for _, _, row in rows])
     return Explanation(
         record=f"{raw.sha256[:16]}:{number}",
@@ -130,7 +125,7 @@ def _rows(
 def _delivery(role: Role, path: str, row: dict[str, Any], raw: RawFile, line: int | None) -> Delivery:
     kept = role is Role.CLEAN
     return Delivery(
-        fate=_FATES[role],
+        fate=FATES[role],
         source=row.get(SOURCE, raw.path),
         file=path,
         line=row.get(LINE, line),

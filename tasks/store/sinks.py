@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from schemas.records import OutputFile
 from tasks.store.faults import legible, translated
-from tasks.store.paths import is_staged, path_in
+from tasks.store.paths import path_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,8 +56,6 @@ def sink_all(
         plans = [
             frame.sink_parquet(
                 stack.enter_context(store.writing(key)),
-                # What is staged is read once and thrown away: not worth zstd's time.
-                compression="lz4" if is_staged(key) else "zstd",
                 row_group_size=ROW_GROUP,
                 data_page_size=_PAGE,
                 maintain_order=True,

@@ -50,7 +50,7 @@ def any_of(numbers: Iterable[int]) -> pl.Expr:
 
 
 def _word(name: str, word: int, broken: Mapping[int, pl.Expr]) -> pl.Expr:
-    # A chain of |: 2.5 times as fast as sum_horizontal over the same 22 terms.
+    # A chain of |, which is faster than sum_horizontal over the same terms.
     bits = [
         pl.when(expr).then(_literal(1 << number % WORD)).otherwise(_literal(0))
         for number, expr in broken.items()

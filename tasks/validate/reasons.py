@@ -4,7 +4,7 @@ Belongs here: decoding and counting of mask words. Does not belong here: the lay
 themselves (schemas/wording).
 
 Only rows that are set aside are decoded. Rows break few different combinations of rules, so each chunk's distinct
-words are decoded once and looked up; building the lists row by row costs 40 times what the mask costs.
+words are decoded once and looked up; building the lists row by row would cost far more than the mask.
 """
 
 from __future__ import annotations
