@@ -1,14 +1,13 @@
 """Delimited: csv and tsv records into cells.
 
-Belongs here: the header, the number of fields, and parsing cells, fast where polars gives back every byte and exactly
-where it does not. Does not belong here: where records end (splitter).
+Belongs here: the header, and which records are rejected for their encoding or their number of fields. Does not belong
+here: where records end (splitter), or what stands between their delimiters (parser).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +18,7 @@ from schemas.records import FLAGS
 from tasks.ingest.blocks import Block, FileFacts, record_schema
 from tasks.ingest.fields import content_of, fields_of
 from tasks.ingest.header import match_columns
+from tasks.ingest.parser import Parser
 from tasks.ingest.regions import regions
 from tasks.ingest.rejects import RejectRule, reject_by_code, text_reason
 from tasks.ingest.splitter import Splitter
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from tasks.ingest.streams import TextStream
 
 _LF, _CR = 10, 13
-#: Records that the exact parser holds as Python objects at once.
-_EXACT_AT_ONCE = 1 << 16
 
 
 def read_delimited(text: TextStream, request: ReadRequest) -> Generator[Block, None, FileFacts]:
@@ -57,12 +55,12 @@ def read_delimited(text: TextStream, request: ReadRequest) -> Generator[Block, N
         yield _headless(dataclasses.replace(first, first_record=1), request, text)
         return FileFacts(header_size=mark, notes=("the stream breaks off within the header",))
     columns = _columns(first, request)
-    parser = _Parser(columns, request, text)
+    blocks = _Blocks(columns, request, text, splitter)
     seen = 0
     for region in itertools.chain([first.behind_first()], found):
         if region.records:
             seen += region.records
-            yield parser.block(region)
+            yield blocks.block(region)
     nothing = () if seen else ("no record behind the header",)
     return FileFacts(header_size=mark + int(first.cut.bounds[1]), notes=columns.notes + nothing)
 
@@ -94,98 +92,48 @@ def _columns(first: Region, request: ReadRequest) -> Columns:
     return match_columns(names, request.columns, dialect.extra_columns, request.path)
 
 
-@dataclass(frozen=True)
-class _Parser:
-    columns: Columns
-    request: ReadRequest
-    text: TextStream
+class _Blocks:
+    """Makes blocks of regions."""
+
+    def __init__(self, columns: Columns, request: ReadRequest, text: TextStream, splitter: Splitter) -> None:
+        self._columns, self._request, self._text = columns, request, text
+        self._parser = Parser(splitter, width=len(columns.found))
 
     def block(self, region: Region) -> Block:
         """The records of a region, parsed or rejected."""
-        verdicts = self._verdicts(region)
+        verdicts = region.cut.verdicts.copy()
+        verdicts[(verdicts == 0) & region.undecodable()] = RejectRule.NOT_UTF8.code
+        readable = verdicts == 0
+        parsed = self._parser.parse(*region.chosen(readable))
+        fields = np.zeros(region.records, np.int64)
+        fields[readable] = parsed.fields
+        self._judge_fields(region, fields, verdicts)
         good = verdicts == 0
-        cells = self._cells(*region.chosen(good)) if good.any() else pl.DataFrame(schema=self._schema)
         flags = pl.lit(0, pl.UInt8).alias(FLAGS)
-        records = pl.concat([region.places(good).with_columns(flags), self._declared(cells)], how="horizontal")
-        return Block(records, self._rejects(region, verdicts))
+        cells = self._declared(parsed.cells)
+        records = pl.concat([region.places(good).with_columns(flags), cells], how="horizontal")
+        return Block(records, self._rejects(region, verdicts, fields))
 
-    def _verdicts(self, region: Region) -> NDArray[np.uint8]:
-        expected, fields = len(self.columns.found), region.cut.delimiters + 1
-        unread = region.cut.verdicts == 0
-        conditions = [
-            ~unread,
-            region.undecodable(),
-            _blank(region) & (expected > 1),
-            fields < expected,
-            fields > expected,
-        ]
-        rules = RejectRule.NOT_UTF8, RejectRule.BLANK_LINE, RejectRule.TOO_FEW_FIELDS, RejectRule.TOO_MANY_FIELDS
-        return np.select(conditions, [region.cut.verdicts, *(np.uint8(rule.code) for rule in rules)], np.uint8(0))
+    def _judge_fields(self, region: Region, fields: NDArray[np.int64], verdicts: NDArray[np.uint8]) -> None:
+        """Adds the verdicts on records that have other fields than the header."""
+        expected = len(self._columns.found)
+        unequal = np.flatnonzero((verdicts == 0) & (fields != expected))
+        if not len(unequal):
+            return
+        few = fields[unequal] < expected
+        verdicts[unequal] = np.where(few, RejectRule.TOO_FEW_FIELDS.code, RejectRule.TOO_MANY_FIELDS.code)
+        verdicts[unequal[few & _blank(region)[unequal]]] = RejectRule.BLANK_LINE.code
 
-    def _rejects(self, region: Region, verdicts: NDArray[np.uint8]) -> pl.DataFrame:
+    def _rejects(self, region: Region, verdicts: NDArray[np.uint8], fields: NDArray[np.int64]) -> pl.DataFrame:
         bad = verdicts != 0
         counted = np.isin(verdicts, [RejectRule.TOO_FEW_FIELDS.code, RejectRule.TOO_MANY_FIELDS.code])
-        figures = np.where(counted, region.cut.delimiters + 1, 0)
-        fields, longest = len(self.columns.found), self.request.max_record_bytes
-        reason = text_reason(fields=fields, max_record_bytes=longest, broken=self.text.broken)
-        return reject_by_code(region.places(bad), verdicts[bad], figures[bad], reason)
-
-    @property
-    def _schema(self) -> dict[str, pl.DataType]:
-        return {f"{position}": pl.String() for position in range(len(self.columns.found))}
+        expected, longest = len(self._columns.found), self._request.max_record_bytes
+        reason = text_reason(fields=expected, max_record_bytes=longest, broken=self._text.broken)
+        return reject_by_code(region.places(bad), verdicts[bad], np.where(counted, fields, 0)[bad], reason)
 
     def _declared(self, cells: pl.DataFrame) -> pl.DataFrame:
-        pairs = zip(self.columns.declared, self.columns.positions, strict=True)
+        pairs = zip(self._columns.declared, self._columns.positions, strict=True)
         return cells.select(pl.col(f"{position}").alias(name) for name, position in pairs)
-
-    def _cells(self, data: bytes, bounds: NDArray[np.int64]) -> pl.DataFrame:
-        """Cells of good records, a column for each of the file's, named by its position."""
-        try:
-            cells = self._cells_of_polars(data)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-            return self._exact_cells(data, bounds)
-        faithful = cells.height == len(bounds) - 1 and self._loses_nothing(cells, data, bounds)
-        return cells if faithful else self._exact_cells(data, bounds)
-
-    def _cells_of_polars(self, data: bytes) -> pl.DataFrame:
-        dialect = self.request.dialect
-        return pl.read_csv(
-            data,
-            has_header=False,
-            schema=self._schema,
-            infer_schema=False,
-            separator=dialect.delimiter.decode(),
-            quote_char=dialect.quote.decode() if dialect.quote else None,
-            empty_string_is_null=False,
-        )
-
-    def _loses_nothing(self, cells: pl.DataFrame, data: bytes, bounds: NDArray[np.int64]) -> bool:
-        """Whether cells, delimiters, line ends and quotes add up to the bytes.
-
-        polars drops a byte order mark at the start of any buffer, and a CR at the end of an unquoted cell.
-        """
-        text, stops = np.frombuffer(data, np.uint8), bounds[1:]
-        line_feeds = text[stops - 1] == _LF
-        returns = line_feeds & (np.diff(bounds) > 1) & (text[stops - 2] == _CR)
-        delimiters = (len(self.columns.found) - 1) * len(stops)
-        content = len(data) - delimiters - int(line_feeds.sum()) - int(returns.sum())
-        kept = sum(cells.select(pl.all().str.len_bytes().sum()).row(0))
-        quote = self.request.dialect.quote
-        if quote and quote in data:
-            content -= data.count(quote)
-            kept -= sum(cells.select(pl.all().str.count_matches(quote.decode(), literal=True).sum()).row(0))
-        return bool(kept == content)
-
-    def _exact_cells(self, data: bytes, bounds: NDArray[np.int64]) -> pl.DataFrame:
-        starts = range(0, len(bounds) - 1, _EXACT_AT_ONCE)
-        return pl.concat([self._exact_rows(data, bounds[start : start + _EXACT_AT_ONCE + 1]) for start in starts])
-
-    def _exact_rows(self, data: bytes, bounds: NDArray[np.int64]) -> pl.DataFrame:
-        dialect = self.request.dialect
-        delimiter, quote = dialect.delimiter.decode(), dialect.quote.decode() if dialect.quote else None
-        contents = (content_of(data[start:stop]).decode() for start, stop in itertools.pairwise(bounds.tolist()))
-        rows = [fields_of(content, delimiter, quote) for content in contents]
-        return pl.DataFrame(dict(zip(self._schema, zip(*rows, strict=True), strict=True)), schema=self._schema)
 
 
 def _blank(region: Region) -> NDArray[np.bool_]:

@@ -60,22 +60,18 @@ class Region:
             cut,
             bounds=cut.bounds[1:] - start,
             lines=cut.lines[1:],
-            delimiters=cut.delimiters[1:],
             verdicts=cut.verdicts[1:],
         )
         return Region(self.data[start:], self.offset + start, self.line, self.first_record + 1, rest)
 
     def chosen(self, mask: NDArray[np.bool_]) -> tuple[bytes, NDArray[np.int64]]:
         """The text of some of the records on its own, and its bounds."""
-        if mask.all():
-            return self.data, self.cut.bounds
-        lengths = np.diff(self.cut.bounds)
-        text = np.frombuffer(self.data, np.uint8)[np.repeat(mask, lengths)]
-        return text.tobytes(), np.append(0, np.cumsum(lengths[mask]))
+        return chosen(self.data, self.cut.bounds, mask)
 
     def places(self, mask: NDArray[np.bool_]) -> pl.DataFrame:
-        """Some of the records as the columns of `PLACE_SCHEMA`; they keep no other record's bytes in memory."""
+        """Some of the records as the columns of `PLACE_SCHEMA`; the bytes of all are in memory as long as theirs are."""
         cut = self.cut
+        raw = raw_column(self.data, cut.bounds)
         return pl.DataFrame(
             {
                 RECORD: pl.Series(self.first_record + np.flatnonzero(mask), dtype=pl.UInt64),
@@ -83,7 +79,7 @@ class Region:
                 OFFSET: pl.Series(self.offset + cut.bounds[:-1][mask], dtype=pl.UInt64),
                 LENGTH: pl.Series(np.diff(cut.bounds)[mask], dtype=pl.UInt32),
             }
-        ).with_columns(raw_column(*self.chosen(mask)))
+        ).with_columns(raw if mask.all() else raw.filter(pl.Series(mask)))
 
     def undecodable(self) -> NDArray[np.bool_]:
         """For each record whether it is not UTF-8."""
@@ -99,6 +95,23 @@ class Region:
                 found[first:behind] = [not _is_utf8(self.data[bounds[i] : bounds[i + 1]]) for i in range(first, behind)]
             first = behind
         return found
+
+
+def chosen(data: bytes, bounds: NDArray[np.int64], mask: NDArray[np.bool_]) -> tuple[bytes, NDArray[np.int64]]:
+    """Some of the records that lie one behind another in `data`, and their bounds.
+
+    Args:
+        data: the records.
+        bounds: where each begins, and at last where the last one ends.
+        mask: for each whether it is wanted.
+    """
+    if mask.all():
+        return data, bounds
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
+    starts, stops = bounds[edges[::2]], bounds[edges[1::2]]
+    view = memoryview(data)
+    text = b"".join([view[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)])
+    return text, np.append(0, np.cumsum(np.diff(bounds)[mask]))
 
 
 def regions(text: TextStream, splitter: Splitter, *, block_size: int, first_record: int = 1) -> Iterator[Region]:
@@ -121,7 +134,9 @@ def regions(text: TextStream, splitter: Splitter, *, block_size: int, first_reco
         wanted = max(block_size, len(pending))
         block = text.read(wanted)
         ended = len(block) < wanted
-        pending += block
+        # What stands behind the last line end is not looked at yet, so that a region is the whole text in hand.
+        stop = len(block) if ended else block.rfind(b"\n") + 1 or len(block)
+        pending, tail = b"".join([pending, memoryview(block)[:stop]]), block[stop:]
         more = True
         while more:
             final = ended and not text.broken
@@ -131,6 +146,7 @@ def regions(text: TextStream, splitter: Splitter, *, block_size: int, first_reco
                 region = dataclasses.replace(start, data=pending[: cut.end], cut=cut)
                 yield region
                 pending, start = pending[cut.end :], _behind(region)
+        pending += tail
     if text.broken:
         yield dataclasses.replace(start, data=pending, cut=_truncated(len(pending)))
 
@@ -144,8 +160,7 @@ def _behind(region: Region) -> Region:
 
 def _truncated(length: int) -> Cut:
     verdicts = np.full(1, RejectRule.TRUNCATED_STREAM.code, np.uint8)
-    lines, delimiters = np.zeros(1, np.int64), np.zeros(1, np.int32)
-    return Cut(np.array([0, length]), lines, delimiters, verdicts, 0, within_line=False, more=False)
+    return Cut(np.array([0, length]), np.zeros(1, np.int64), verdicts, 0, within_line=False, more=False)
 
 
 def _is_utf8(data: bytes) -> bool:

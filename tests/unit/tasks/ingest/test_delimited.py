@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from schemas.errors import HeaderError
-from tasks.ingest import delimited
+from tasks.ingest import parser
 
 Reader = Callable[..., Any]
 
@@ -91,8 +91,8 @@ def test_a_panic_of_the_fast_parser_costs_nothing(read: Reader, monkeypatch: pyt
     def panic(*args: object, **kwargs: object) -> None:
         raise pl.exceptions.PanicException("index out of bounds")
 
-    monkeypatch.setattr(delimited.pl, "read_csv", panic)
-    monkeypatch.setattr(delimited, "_EXACT_AT_ONCE", 2)
+    monkeypatch.setattr(parser.pl, "read_csv", panic)
+    monkeypatch.setattr(parser, "_EXACT_AT_ONCE", 2)
     found = read(b'a,b\n1,2\n"x\n""y",z\n3,4\n', "a.csv", ["a", "b"])
     assert found.rows() == [("1", "2"), ('x\n"y', "z"), ("3", "4")]
 
@@ -104,7 +104,7 @@ def test_whatever_the_fast_parser_loses_is_noticed(
     read: Reader, monkeypatch: pytest.MonkeyPatch, lose: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> None:
     parse = pl.read_csv
-    monkeypatch.setattr(delimited.pl, "read_csv", lambda *args, **kwargs: lose(parse(*args, **kwargs)))
+    monkeypatch.setattr(parser.pl, "read_csv", lambda *args, **kwargs: lose(parse(*args, **kwargs)))
     assert read(b"a,b\n1,two\n3,four\n", "a.csv", ["a", "b"]).rows() == [("1", "two"), ("3", "four")]
 
 

@@ -115,14 +115,9 @@ def test_a_line_too_long_is_cut_before_its_end_is_known() -> None:
     assert not third.within_line
 
 
-def test_delimiters_are_counted_outside_quotes() -> None:
-    cut = Splitter(COMMA, QUOTE, 1_000).split(b'a,b\n"a,b",c,"d"",e"\n,,,\nx\n', final=True)
-    assert cut.delimiters.tolist() == [1, 2, 3, 0]
-
-
-def test_delimiters_are_counted_behind_an_odd_number_of_quotes() -> None:
-    cut = Splitter(COMMA, QUOTE, 1_000).split(b'x"\n"a,b",c\n"d,\n",e\n', final=True)
-    assert cut.delimiters.tolist()[1:] == [1, 1]
+def test_fields_are_counted_outside_quotes() -> None:
+    splitter, data = Splitter(COMMA, QUOTE, 1_000), b'a,b\n"a,b",c,"d"",e"\n,,,\nx\n'
+    assert splitter.fields(data, splitter.split(data, final=True).bounds).tolist() == [2, 3, 4, 1]
 
 
 def test_physical_lines_are_counted() -> None:
