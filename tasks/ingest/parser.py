@@ -1,0 +1,157 @@
+"""Parser: the text of delimited records as columns of cells, a column for each field.
+
+Belongs here: parsing at polars' speed, the proof that it gave back every byte, and the exact route for what it did not.
+Does not belong here: where records begin (splitter), what becomes of one with other fields than the header (delimited).
+
+The proof. Where no quote stands in the text, a cell is a stretch of it. polars gives a record as many cells as are
+wanted: empty ones where fields are missing, none for the fields too many. So the cells of a record and the delimiters
+between them are as long as the record if, and only if, it has the wanted number of fields and no byte of it is gone.
+That is one sum for each record; only those where it fails are looked at. Where there are quotes, fields are counted
+first, and the sum over all records, less every quote, is the proof; if that fails, all are parsed by the exact route.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tasks.ingest.fields import content_of, fields_of
+from tasks.ingest.regions import chosen
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tasks.ingest.splitter import Splitter
+
+_LF, _CR = 10, 13
+#: Records that the exact parser holds as Python objects at once.
+_EXACT_AT_ONCE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Records taken apart.
+
+    Attributes:
+        cells: a row for each record that has the wanted number of fields; String columns `0`, `1`, `2` ….
+        fields: for each record how many fields it has.
+    """
+
+    cells: pl.DataFrame
+    fields: NDArray[np.int64]
+
+
+class Parser:
+    r"""Takes records apart that keep to the grammar and are UTF-8 text.
+
+    Example:
+        >>> from tasks.ingest.splitter import Splitter
+        >>> parsed = Parser(Splitter(ord(","), ord('"'), 100), width=2).parse(b"a,b\nc\n", np.array([0, 4, 6]))
+        >>> parsed.cells.rows(), parsed.fields.tolist()
+        ([('a', 'b')], [2, 1])
+    """
+
+    def __init__(self, splitter: Splitter, *, width: int) -> None:
+        """Prepares to parse.
+
+        Args:
+            splitter: has cut the records.
+            width: how many fields a record shall have.
+        """
+        assert splitter.delimiter is not None  # noqa: S101  # for the type checker: only jsonl has none
+        self._splitter, self._width = splitter, width
+        self._delimiter = chr(splitter.delimiter)
+        self._quote = None if splitter.quote is None else chr(splitter.quote)
+        self._schema = {f"{position}": pl.String() for position in range(width)}
+
+    def parse(self, data: bytes, bounds: NDArray[np.int64]) -> Parsed:
+        """Takes records apart.
+
+        Args:
+            data: the records, one behind another.
+            bounds: where each begins, and at last where the last one ends.
+        """
+        if len(bounds) == 1:
+            return Parsed(pl.DataFrame(schema=self._schema), np.zeros(0, np.int64))
+        if self._quote and self._quote.encode() in data:
+            return self._counted_first(data, bounds)
+        cells = self._cells_of_polars(data, None)
+        if cells is None or cells.height != len(bounds) - 1:
+            return self._counted_first(data, bounds)
+        return self._proven(cells, data, bounds)
+
+    def _proven(self, cells: pl.DataFrame, data: bytes, bounds: NDArray[np.int64]) -> Parsed:
+        held = cells.lazy().select(pl.sum_horizontal(pl.all().str.len_bytes().cast(pl.Int64))).collect().to_series()
+        doubtful = held.to_numpy() + (self._width - 1) != _content_lengths(data, bounds)
+        fields = np.full(len(doubtful), self._width)
+        if not doubtful.any():
+            return Parsed(cells, fields)
+        fields[doubtful] = self._splitter.fields(*chosen(data, bounds, doubtful))
+        cells = cells.lazy().filter(pl.Series(~doubtful)).collect()
+        altered = doubtful & (fields == self._width)
+        if altered.any():
+            exact = self._exact_cells(*chosen(data, bounds, altered))
+            order = np.argsort(np.concatenate([np.flatnonzero(~doubtful), np.flatnonzero(altered)]))
+            cells = pl.concat([cells, exact])[order]
+        return Parsed(cells, fields)
+
+    def _counted_first(self, data: bytes, bounds: NDArray[np.int64]) -> Parsed:
+        fields = self._splitter.fields(data, bounds)
+        data, bounds = chosen(data, bounds, fields == self._width)
+        if len(bounds) == 1:
+            return Parsed(pl.DataFrame(schema=self._schema), fields)
+        cells = self._cells_of_polars(data, self._quote)
+        if cells is None or not self._loses_nothing(cells, data, bounds):
+            cells = self._exact_cells(data, bounds)
+        return Parsed(cells, fields)
+
+    def _cells_of_polars(self, data: bytes, quote: str | None) -> pl.DataFrame | None:
+        try:
+            return pl.read_csv(
+                data,
+                has_header=False,
+                schema=self._schema,
+                infer_schema=False,
+                separator=self._delimiter,
+                quote_char=quote,
+                empty_string_is_null=False,
+                truncate_ragged_lines=True,
+            )
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+            return None
+
+    def _loses_nothing(self, cells: pl.DataFrame, data: bytes, bounds: NDArray[np.int64]) -> bool:
+        """Whether cells, delimiters, line ends and quotes add up to the bytes."""
+        if cells.height != len(bounds) - 1:
+            return False
+        delimiters = (self._width - 1) * cells.height
+        content = int(_content_lengths(data, bounds).sum()) - delimiters
+        kept = sum(cells.lazy().select(pl.all().str.len_bytes().sum()).collect().row(0))
+        if self._quote:
+            content -= data.count(self._quote.encode())
+            within = pl.all().str.count_matches(self._quote, literal=True).sum()
+            kept -= sum(cells.lazy().select(within).collect().row(0))
+        return bool(kept == content)
+
+    def _exact_cells(self, data: bytes, bounds: NDArray[np.int64]) -> pl.DataFrame:
+        starts = range(0, len(bounds) - 1, _EXACT_AT_ONCE)
+        return pl.concat([self._exact_rows(data, bounds[start : start + _EXACT_AT_ONCE + 1]) for start in starts])
+
+    def _exact_rows(self, data: bytes, bounds: NDArray[np.int64]) -> pl.DataFrame:
+        contents = (content_of(data[start:stop]).decode() for start, stop in itertools.pairwise(bounds.tolist()))
+        rows = [fields_of(content, self._delimiter, self._quote) for content in contents]
+        return pl.DataFrame(dict(zip(self._schema, zip(*rows, strict=True), strict=True)), schema=self._schema)
+
+
+def _content_lengths(data: bytes, bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Bytes of each record without its line end, LF or CRLF."""
+    text, stops, lengths = np.frombuffer(data, np.uint8), bounds[1:], np.diff(bounds)
+    fed = text[stops - 1] == _LF
+    lengths -= fed
+    if b"\r" in data:
+        lengths -= fed & (lengths > 0) & (text[stops - 2] == _CR)
+    return lengths
