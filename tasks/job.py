@@ -60,9 +60,14 @@ class StagedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     header: bytes
     """Its bytes before the first record; none for a columnar file."""
     records: tuple[str, ...]
-    """Keys of its parsed records: places and raw bytes, and the cells of those that can't be parsed again from them."""
+    """Keys of its parsed records with their cells, where the file can't be read at any place again: of a columnar one,
+    and of a redelivery, all of whose records go to the ledger."""
     rejects: tuple[str, ...]
     """Keys of its rejected records."""
+    text: str | None = None
+    """Key of its decompressed text, if it is compressed; else the raw file itself is read again."""
+    stamp: tuple[int, int] | None = None
+    """When the raw file was last changed (nanoseconds) and its inode, as it was opened."""
 
 
 class Staged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

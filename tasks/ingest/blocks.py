@@ -39,8 +39,10 @@ class RecordFlag(enum.IntFlag):
 
     DUPLICATE_KEY = 1
     """A key stands in the record more than once; the last one counts."""
-    EXTRA_KEY = 2
-    """The record has a key that is not declared."""
+    EXTRA_COLUMN = 2
+    """The record has a column or a key that is not declared, and `Drift(extra="quarantine")` holds."""
+    MISSING_COLUMN = 4
+    """The record lacks a declared column or key, and `Drift(missing="quarantine")` holds."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Block:
 
     records: pl.DataFrame
     rejects: pl.DataFrame
+
+    @property
+    def has_places(self) -> bool:
+        """Whether its records have bytes at known places, and can be parsed again from them."""
+        return self.records.get_column(OFFSET).null_count() == 0
 
 
 @dataclass(frozen=True)
@@ -88,11 +95,13 @@ class FileFacts:
         header_size: bytes that belong to no record; None for columnar formats.
         notes: what a person should know.
         footer_records: the file's own count of its records; None for text, which has none.
+        drift: in which ways its columns are not the declared ones.
     """
 
     header_size: int | None
     notes: tuple[str, ...] = ()
     footer_records: int | None = None
+    drift: tuple[DriftFinding, ...] = ()
 
 
 def record_schema(columns: Sequence[str]) -> dict[str, pl.DataType]:

@@ -8,6 +8,7 @@ begins with a full stop matches only a pattern that does, since tools write unfi
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import tempfile
@@ -90,6 +91,12 @@ def raw_size(url: str | Path) -> int:
         return Path(url).stat().st_size
     except (OSError, ValueError) as error:
         raise _unreadable(Path(url), error) from error
+
+
+def stamp_of(stream: io.BufferedReader) -> tuple[int, int]:
+    """When an open raw file was last changed, in nanoseconds, and its inode: another stamp means another content."""
+    told = os.fstat(stream.fileno())
+    return told.st_mtime_ns, told.st_ino
 
 
 def scratch_file() -> BinaryIO:

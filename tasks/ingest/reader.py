@@ -12,13 +12,13 @@ from schemas.records import RawFile
 from tasks.ingest.blocks import ReadRequest
 from tasks.ingest.columnar import read_columnar
 from tasks.ingest.delimited import read_delimited
-from tasks.ingest.dialects import Dialect
+from tasks.ingest.dialects import Compression, Dialect
 from tasks.ingest.jsonl import read_jsonl
 from tasks.ingest.reconcile import Tally
 from tasks.ingest.streams import TextStream
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from schemas.policies import Source
     from tasks.ingest.blocks import Block, FileFacts
@@ -62,6 +62,7 @@ class RecordReader:
         columns: Sequence[str],
         block_size: int = BLOCK_SIZE,
         max_record_bytes: int = MAX_RECORD_BYTES,
+        copy: Callable[[], BinaryIO] | None = None,
     ) -> None:
         """Prepares to read; the stream stays the caller's to close.
 
@@ -72,6 +73,7 @@ class RecordReader:
             columns: the declared ones, in the order in which they are wanted.
             block_size: bytes of text read at once.
             max_record_bytes: the longest record that is parsed, less than 4 GiB.
+            copy: opens a place for the decompressed text; called if the file is compressed, and is text.
 
         Raises:
             DeclarationError: neither declaration nor name tell the format, or the dialect is impossible.
@@ -80,6 +82,7 @@ class RecordReader:
         dialect = Dialect.of(path, source)
         self._request = ReadRequest(path, dialect, tuple(columns), block_size, max_record_bytes)
         self._stream = stream
+        self._copy = copy
         self._begun = False
         self._report: RawFile | None = None
 
@@ -111,6 +114,8 @@ class RecordReader:
 
     def _blocks(self) -> Iterator[Block]:
         text = TextStream(self._stream, self.path, self._request.dialect.named_compression)
+        if self._copy and text.compression is not Compression.NONE and self._request.dialect.format != "parquet":
+            text.copy_to(self._copy())
         tally = Tally(self.path)
         blocks = _READERS[self._request.dialect.format](text, self._request)
         while True:

@@ -7,19 +7,21 @@ block. Does not belong here: how a format is read (reader and its formats), or h
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
 
 from schemas.errors import DumpChangedError, GateError, shown
-from schemas.records import INPUT, LENGTH, LINE, OFFSET, RAW, RECORD, RULES, RawFile, RejectCount
+from schemas.records import INPUT, RULES, RawFile, RejectCount
 from tasks.ingest.blocks import record_schema
 from tasks.ingest.dialects import Dialect
-from tasks.ingest.listing import list_raw, open_raw, raw_size
+from tasks.ingest.listing import list_raw, open_raw, raw_size, stamp_of
 from tasks.ingest.reader import RecordReader
 from tasks.ingest.streams import TextStream
 from tasks.job import Job, Staged, StagedFile
@@ -29,15 +31,13 @@ from tasks.validate.screening import Screening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from io import BufferedReader
     from typing import BinaryIO
 
     from schemas.dataset import Dataset
     from schemas.policies import Source
     from tasks.ingest.blocks import Block
     from tasks.store.home import Store
-
-#: All that is kept of a record that can be parsed again: where it was, and its bytes.
-_PLACE_AND_BYTES = (INPUT, RECORD, LINE, OFFSET, LENGTH, RAW)
 
 
 def stage_partition(
@@ -83,32 +83,39 @@ class _Staging:
         self.counts: collections.Counter[str] = collections.Counter()
         self.keys: dict[str, list[str]] = {"candidates": [], "flagged": [], "touched": []}
 
-    def read(self, number: int, path: str, stream: BinaryIO, first: RawFile | None, report: Callable[[], None]) -> None:
+    def read(
+        self, number: int, path: str, stream: BufferedReader, first: RawFile | None, report: Callable[[], None]
+    ) -> None:
         """Stages one raw file; of a redelivery only what the ledger needs, for its records are judged already."""
-        reader = RecordReader(stream, path=path, source=self.dataset.source, columns=self.screening.names)
-        records: list[str] = []
-        rejects: list[str] = []
-        for index, block in enumerate(_read_ahead(reader)):
-            name = f"{number:05d}-{index:05d}"
-            rows = block.records.select(pl.lit(number, pl.UInt32).alias(INPUT), pl.all())
-            if rows.height:
-                can_be_parsed_again = rows.get_column(RAW).null_count() == 0 and not first
-                kept = rows.select(_PLACE_AND_BYTES) if can_be_parsed_again else rows
-                records.append(self._write("records", name, kept))
-                if not first:
-                    self._judge(name, rows)
-            if block.rejects.height:
-                numbered = block.rejects.select(pl.lit(number, pl.UInt32).alias(INPUT), pl.all())
-                rejects.append(self._write("rejects", name, numbered))
-                if not first:
-                    self.reasons.update(block.rejects.get_column(RULES).explode().to_list())
-            report()
+        stamp = stamp_of(stream)
+        keys: dict[str, list[str]] = {"records": [], "rejects": []}
+        with contextlib.ExitStack() as stack:
+            text = _Text(self.store, staging_key(self.job.dataset, self.job.partition, f"text-{number:05d}"), stack)
+            source, columns = self.dataset.source, self.screening.names
+            reader = RecordReader(stream, path=path, source=source, columns=columns, copy=text.open)
+            for index, block in enumerate(_read_ahead(reader)):
+                self._enter(block, number, index, keys, judged=not first)
+                report()
         raw = reader.report
         if first and raw.sha256 != first.sha256:
             raise DumpChangedError("it changed while it was read", where=shown(path), fix="Run it again.")
         if first:
             raw = msgspec.structs.replace(raw, redelivery_of=first.path)
-        self.files.append(StagedFile(raw, self._header(raw), tuple(records), tuple(rejects)))
+        header, records, rejects = self._header(raw), tuple(keys["records"]), tuple(keys["rejects"])
+        self.files.append(StagedFile(raw, header, records, rejects, text.key if text.opened else None, stamp))
+
+    def _enter(self, block: Block, number: int, index: int, keys: dict[str, list[str]], *, judged: bool) -> None:
+        name, input_number = f"{number:05d}-{index:05d}", pl.lit(number, pl.UInt32).alias(INPUT)
+        if block.records.height:
+            rows = block.records.select(input_number, pl.all())
+            if not judged or not block.has_places:
+                keys["records"].append(self._write("records", name, rows))
+            if judged:
+                self._judge(name, rows)
+        if block.rejects.height:
+            keys["rejects"].append(self._write("rejects", name, block.rejects.select(input_number, pl.all())))
+            if judged:
+                self.reasons.update(block.rejects.get_column(RULES).explode().to_list())
 
     def _judge(self, name: str, rows: pl.DataFrame) -> None:
         judged = self.screening.judge(rows)
@@ -149,6 +156,20 @@ class _Staging:
             steps=self.screening.plan.step_counts(self.counts),
             contract=self.contract,
         )
+
+
+class _Text:
+    """The decompressed text of a file as a staged object, made when it is asked for."""
+
+    def __init__(self, store: Store, key: str, stack: contextlib.ExitStack) -> None:
+        self.key, self.opened = key, False
+        self._store, self._stack = store, stack
+
+    def open(self) -> BinaryIO:
+        """A stream to write the text to, closed with the stack."""
+        self.opened = True
+        path = self._stack.enter_context(self._store.writing(self.key))
+        return self._stack.enter_context(Path(path).open("wb"))
 
 
 def _read_ahead(blocks: Iterable[Block]) -> Iterator[Block]:

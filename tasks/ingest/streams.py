@@ -60,6 +60,7 @@ class TextStream:
         self.broken: str | None = None
         self._chunks = self._decompressed(first)
         self._left = memoryview(b"")
+        self._copy: BinaryIO | None = None
 
     def read(self, size: int) -> bytes:
         """The next `size` bytes, or all that are left when they are fewer.
@@ -76,16 +77,19 @@ class TextStream:
             missing -= len(parts[-1])
         text = b"".join(parts)
         self.size += len(text)
+        if self._copy:
+            self._copy.write(text)
         return text
+
+    def copy_to(self, copy: BinaryIO) -> None:
+        """From now on writes to `copy` what is read; before anything else is read."""
+        self._copy = copy
 
     def skip(self, prefix: bytes) -> int:
         """Reads past `prefix` if it comes next; the bytes skipped."""
-        found = self.read(len(prefix))
-        if found == prefix:
-            return len(prefix)
-        self._left = memoryview(found + self._left)
-        self.size -= len(found)
-        return 0
+        while len(self._left) < len(prefix) and (chunk := self._next_chunk()):
+            self._left = memoryview(bytes(self._left) + chunk)
+        return len(self.read(len(prefix))) if self._left[: len(prefix)] == prefix else 0
 
     def whole(self) -> BinaryIO | None:
         """The stored file itself, at its start, if it is not compressed and can be read in any order.

@@ -17,6 +17,7 @@ each is closed here, because a lenient parse is a value altered in silence:
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -42,6 +43,9 @@ _NANOSECOND_YEARS = (1678, 2261)
 
 #: `%Y` reads two digits as a year of the first century; no dump means that.
 _FIRST_YEAR = 1000
+
+#: Bytes of `1e-46`, which no 32 bits can tell from zero.
+_SHORTEST_UNDERFLOW = 5
 
 
 def typed(text: pl.Expr, column: ColumnSpec) -> pl.Expr:
@@ -78,13 +82,11 @@ def _boolean(text: pl.Expr, column: ColumnSpec) -> pl.Expr:
 
 
 def _in_range(cast: pl.Expr, text: pl.Expr) -> pl.Expr:
-    """Null where a number too large became infinity, or one too small became zero."""
-    # The texts are looked at through a column that is null nearly everywhere: only doubtful cells cost anything.
-    doubtful = pl.when(cast.is_infinite() | (cast == 0)).then(text)
-    said = doubtful.str.to_lowercase().str.contains("inf", literal=True)
-    overflow = cast.is_infinite() & ~said
-    underflow = (cast == 0) & doubtful.str.contains("^[^eE]*[1-9]")
-    return pl.when(~(overflow | underflow).fill_null(value=False)).then(cast)
+    """Null where a number too large became infinity, or one too small zero: those have a digit before the exponent."""
+    # A column that is null nearly everywhere is all that the pattern is tried on: only doubtful cells cost anything.
+    maybe_lost = cast.is_infinite() | ((cast == 0) & (text.str.len_bytes() >= _SHORTEST_UNDERFLOW))
+    lost = pl.when(maybe_lost).then(text).str.contains("^[^eE]*[1-9]")
+    return pl.when(~lost.fill_null(value=False)).then(cast)
 
 
 def _unrounded(cast: pl.Expr, text: pl.Expr, dtype: pl.Decimal) -> pl.Expr:
@@ -119,7 +121,7 @@ def _reading(text: pl.Expr, text_format: str, column: ColumnSpec) -> pl.Expr:
     if isinstance(dtype, pl.Time):
         return text.str.to_time(text_format, strict=False)
     if isinstance(dtype, pl.Date):
-        return _with_plain_year(text.str.to_date(text_format, strict=False), text_format)
+        return _with_plain_year(text.str.to_date(text_format, strict=False), text_format, dtype)
     assert isinstance(dtype, pl.Datetime)  # noqa: S101  # for the type checker: the caller sends no other type
     return _instant(text, text_format, dtype, column.zone)
 
@@ -129,10 +131,16 @@ def _told_exactly(text: pl.Expr, text_format: str, dtype: pl.DataType) -> pl.Exp
     wrong = []
     if any(directive in text_format for directive in _FRACTIONS):
         digits = _FRACTION_DIGITS[dtype.time_unit] if isinstance(dtype, pl.Datetime) else 9
-        wrong.append(text.str.contains(rf"[.,]\d{{{digits}}}\d*[1-9]"))
+        wrong.append(_matches(text, rf"[.,]\d{{{digits}}}\d*[1-9]", literals=(".", ",")))
     if any(directive in text_format for directive in _SECONDS):
-        wrong.append(text.str.contains(r":60(?:\D|$)"))
+        wrong.append(_matches(text, r":60(?:\D|$)", literals=(":60",)))
     return pl.when(~pl.any_horizontal(wrong)).then(text) if wrong else text
+
+
+def _matches(text: pl.Expr, pattern: str, literals: tuple[str, ...]) -> pl.Expr:
+    """Whether a text matches a pattern, of which one of the literals is a part: they are found much sooner."""
+    maybe = pl.any_horizontal(text.str.contains(literal, literal=True) for literal in literals)
+    return pl.when(maybe).then(text).str.contains(pattern).fill_null(value=False)
 
 
 def _instant(text: pl.Expr, text_format: str, dtype: pl.Datetime, zone: str | None) -> pl.Expr:
@@ -144,8 +152,9 @@ def _instant(text: pl.Expr, text_format: str, dtype: pl.Datetime, zone: str | No
     if any(directive in text_format for directive in _OFFSET_DIRECTIVES):
         parsed = text.str.to_datetime(text_format, strict=False, time_unit=unit, time_zone="UTC")
         parsed = parsed.dt.convert_time_zone(dtype.time_zone) if dtype.time_zone else parsed.dt.replace_time_zone(None)
-        return _with_plain_year(parsed, text_format)
-    parsed = _with_plain_year(text.str.to_datetime(text_format, strict=False, time_unit=unit), text_format)
+        return _with_plain_year(parsed, text_format, dtype)
+    naive = pl.Datetime(unit)
+    parsed = _with_plain_year(text.str.to_datetime(text_format, strict=False, time_unit=unit), text_format, naive)
     if dtype.time_zone is None:
         return parsed
     # An hour that the clock shows twice, or never, is no instant: null, so that the row is set aside with its reason.
@@ -153,7 +162,10 @@ def _instant(text: pl.Expr, text_format: str, dtype: pl.Datetime, zone: str | No
     return local.dt.convert_time_zone(dtype.time_zone)
 
 
-def _with_plain_year(parsed: pl.Expr, text_format: str) -> pl.Expr:
+def _with_plain_year(parsed: pl.Expr, text_format: str, dtype: pl.DataType) -> pl.Expr:
     if "%Y" not in text_format and "%F" not in text_format and text_format != "%+":
         return parsed
-    return pl.when(parsed.dt.year() >= _FIRST_YEAR).then(parsed)
+    if isinstance(dtype, pl.Datetime) and (dtype.time_zone or dtype.time_unit == "ns"):
+        return pl.when(parsed.dt.year() >= _FIRST_YEAR).then(parsed)
+    # One comparison of numbers, where asking each value for its year would be a division of each.
+    return pl.when(parsed >= pl.lit(dt.datetime(_FIRST_YEAR, 1, 1), dtype)).then(parsed)  # noqa: DTZ001  # without a zone, as it is

@@ -85,7 +85,15 @@ def _null_tokens(step: steps.NullTokens, text: pl.Expr) -> pl.Expr:
 
 def without_tokens(text: pl.Expr, tokens: tuple[str, ...]) -> pl.Expr:
     """The text, or null where it is one of the tokens (compared without the white space around it)."""
-    return pl.when(~text.str.strip_chars().is_in(tokens)).then(text)
+    # A column that is null nearly everywhere is all that is stripped and compared.
+    maybe = pl.when(_begins_like(text, tokens)).then(text)
+    return pl.when(~maybe.str.strip_chars().is_in(tokens).fill_null(value=False)).then(text)
+
+
+def _begins_like(text: pl.Expr, tokens: tuple[str, ...]) -> pl.Expr:
+    """Whether a text is empty or begins like one of the tokens, or with what may be white space: all but `!` to `~`."""
+    firsts = sorted({token[0] for token in tokens if token})
+    return pl.any_horizontal(text < "!", text > "~", *(text.str.starts_with(first) for first in firsts))
 
 
 @applied.register

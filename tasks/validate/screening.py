@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from schemas.dataset import Dataset
     from tasks.validate.compile import CompiledRules
 
-_FLAGS = {"record.duplicate_key": RecordFlag.DUPLICATE_KEY, "record.extra_key": RecordFlag.EXTRA_KEY}
+_FLAGS = {
+    "record.duplicate_key": RecordFlag.DUPLICATE_KEY,
+    "record.extra_column": RecordFlag.EXTRA_COLUMN,
+    "record.missing_column": RecordFlag.MISSING_COLUMN,
+}
 
 
 class Judged(NamedTuple):
@@ -31,7 +35,7 @@ class Judged(NamedTuple):
 
     Attributes:
         candidates: rows that break no rule about one row that sets a row aside: `_input` UInt32, `_record` UInt64,
-            `_offset` UInt64, `_length` UInt32 and the typed columns.
+            `_line` UInt64, `_offset` UInt64, `_length` UInt32 and the typed columns.
         flagged: rows that break any rule, warnings too: `_input`, `_record`, `_line` UInt64, `_offset`, `_length`,
             `_raw` Binary, the mask's words, and the raw cells as String columns.
         touched: rows with a repaired cell: `_input`, `_record`, and the texts before and after.
@@ -77,7 +81,7 @@ class Screening:
         cells = [pl.col(raw_name(name)).alias(name) for name in self.names]
         candidates, flagged, touched, counted = pl.collect_all(
             [
-                judged.filter(~stopping).select(INPUT, RECORD, OFFSET, LENGTH, *self.names),
+                judged.filter(~stopping).select(INPUT, RECORD, LINE, OFFSET, LENGTH, *self.names),
                 judged.filter(self.rules.broken(*Severity)).select(
                     INPUT, RECORD, LINE, OFFSET, LENGTH, RAW, *self.rules.words, *cells
                 ),
