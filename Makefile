@@ -21,7 +21,7 @@ SERIAL := prefect or browser
 QUICK := not (slow or s3 or $(SERIAL))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve check test bench coverage lock clean
+.PHONY: help install demo serve check test fuzz bench coverage lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ test: check ## Everything (under 20 minutes): check, then all other tests
 	$(PYTEST) $(PARALLEL) -m "not ($(SERIAL)) and (slow or s3)" tests/unit || [ $$? -eq 5 ]
 	$(PYTEST) $(PARALLEL) -m "not ($(SERIAL))" tests/property tests/golden tests/integration
 	$(PYTEST) -m "$(SERIAL)"
+
+fuzz: $(INSTALLED) ## Damage 100,000 files and see that none loses a record (FUZZ="--count 5000 --seed 2": others)
+	$(BIN)/python -m tests.campaign.mutate $(FUZZ)
 
 bench: $(INSTALLED) ## Time Winnow against its peers in one run; writes .winnow/bench.json
 	$(BIN)/python tests/benchmarks/run.py

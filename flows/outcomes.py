@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flows.console import emit, say, table
+from tasks.report.drift import done, drift_rows, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,9 @@ def print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     table("", _COLUMNS, [_row(outcome) for outcome in outcomes], gap=1)
     for outcome in outcomes:
         say(f"{outcome.dataset} {outcome.partition}: {outcome.note}")
+        for row in drift_rows(outcome.drift):
+            where = row.files[0] if len(row.files) == 1 else f"{len(row.files):,} files"
+            say(f"  {where}: {told(row.finding)}: {done(row.finding)}")
 
 
 def _row(outcome: Outcome) -> tuple[object, ...]:

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from schemas import steps
     from schemas.corrections import Correction
     from schemas.dataset import Dataset
-    from schemas.policies import Dedupe, Gates, Source
+    from schemas.policies import Dedupe, Drift, Gates, Source
     from schemas.records import Severity
 
-__all__ = ["Correction", "Dataset", "Dedupe", "Gates", "Severity", "Source", "steps"]
+__all__ = ["Correction", "Dataset", "Dedupe", "Drift", "Gates", "Severity", "Source", "steps"]
 
 _HOMES = {
     "Correction": "schemas.corrections",
     "Dataset": "schemas.dataset",
     "Dedupe": "schemas.policies",
+    "Drift": "schemas.policies",
     "Gates": "schemas.policies",
     "Severity": "schemas.records",
     "Source": "schemas.policies",

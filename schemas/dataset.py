@@ -14,19 +14,20 @@ from pydantic import Field
 
 from schemas.columns import ColumnSpec, columns_of
 from schemas.corrections import Correction
-from schemas.errors import DeclarationError, UnknownNameError
+from schemas.errors import DeclarationError, UnknownNameError, shown
 from schemas.policies import Dedupe, Gates, Source, declared
 from schemas.records import Severity
 from schemas.rules import Rule, derive_rules
 from schemas.steps import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 #: What ingest can find wrong with a record that it could parse all the same.
 _RECORD_RULES = {
     "duplicate_key": "a key stands in the record more than once",
-    "extra_key": "the record has a key that the model does not declare",
+    "extra_column": "the record has a column or a key that the model does not declare",
+    "missing_column": "the record lacks a column or a key that the model declares",
 }
 
 
@@ -59,6 +60,7 @@ class Dataset:
         for where, name in self._named_columns():
             if name not in known:
                 raise UnknownNameError.of("column", name, known, where=where)
+        self._check_renamed(known)
         self._check_rules()
 
     def _named_columns(self) -> Iterator[tuple[str, str]]:
@@ -70,6 +72,16 @@ class Dataset:
             yield from (("Dedupe(key)", column) for column in self.dedupe.key)
             yield from (("Dedupe(ignore)", column) for column in self.dedupe.ignore)
             yield from (("Dedupe(by)", column) for column in (self.dedupe.by,) if column)
+        yield from (("Drift(renamed)", column) for column in self.source.drift.renamed.values())
+
+    def _check_renamed(self, known: Sequence[str]) -> None:
+        for name in self.source.drift.renamed:
+            if name in known:
+                raise DeclarationError(
+                    f"{shown(name)} is a declared column",
+                    expected="the name of a column in the dump -> its declared name",
+                    where="Drift(renamed)",
+                )
 
     def _check_rules(self) -> None:
         ids = [rule.id for rule in self.rules]

@@ -166,12 +166,16 @@ _SCHEMA_REFUSALS: dict[str, _Refusal] = {
     "parsers": _NO_PARSERS,
     "drop_invalid_rows": _NO_DROPPING,
     "report_duplicates": (("all",), "report_duplicates has no effect on polars", f"Leave it out: {_SAYS_ALL}."),
-    "ordered": ((False,), "the order of columns is not checked", "Leave `ordered` out: columns are found by name."),
-    "strict": ((False, True), "strict='filter' has no effect here", "Write Source(extra_columns='ignore')."),
+    "ordered": (
+        (False,),
+        "`ordered` has no effect: columns are found by name",
+        "Leave it out, or write Source(drift=Drift(reordered='fail')).",
+    ),
+    "strict": ((False, True), "strict='filter' has no effect here", "Write Source(drift=Drift(extra='ignore'))."),
     "add_missing_columns": (
         (False,),
         "add_missing_columns would invent values",
-        "Leave it out: every declared column must be in the dump.",
+        "Leave it out; for a column that some dumps lack write Source(drift=Drift(missing='null')).",
     ),
 }
 
@@ -180,7 +184,7 @@ _COLUMN_REFUSALS: dict[str, _Refusal] = {
     "required": (
         (True,),
         "Optional[...] or required=False means to pandera that the column may be absent",
-        "Every declared column must be there; for missing values write Field(nullable=True).",
+        "For missing values write Field(nullable=True), for a missing column Source(drift=Drift(missing='null')).",
     ),
     "default": ((None,), "a default would invent values", "Leave it out: nothing is imputed while cleaning."),
     "parsers": _NO_PARSERS,

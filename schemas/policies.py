@@ -15,10 +15,13 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from schemas.errors import DeclarationError, UnknownNameError, shown
+from schemas.records import LineEnd
 
 Keep = Literal["first", "last", "latest", "most_complete"]
-ExtraColumns = Literal["fail", "ignore"]
+Missing = Literal["fail", "quarantine", "null"]
+Extra = Literal["fail", "quarantine", "ignore"]
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
+DeclaredEncoding = Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1252", "latin-1"]
 
 T = TypeVar("T")
 
@@ -52,18 +55,66 @@ def declared(cls: type[T]) -> type[T]:
 
 
 @declared
+class Drift:
+    """What becomes of a dump whose columns are not the declared ones.
+
+    Held against the declaration are the names that each CSV or Parquet file has for all of its records, and the keys
+    that each JSON record has for itself. What was found and what was done is written in the manifest, file by file. A
+    file in which nothing at all is called as declared always stops the partition: its first line is no header.
+
+    Attributes:
+        missing: a declared column that is not there stops the partition (`fail`), sets each record that lacks it aside
+            under `record.missing_column` (`quarantine`), or is null in them, and the rules decide (`null`). None is
+            `fail` for CSV and Parquet, and `null` for JSON, whose writers leave out what is null.
+        extra: an undeclared column stops the partition, sets each record that has it aside under
+            `record.extra_column`, or is left out (`ignore`). None is `fail` for CSV and Parquet, and `quarantine` for
+            JSON, where it is the oddity of one record.
+        reordered: columns in another order are found by their names all the same (`ignore`), or stop the partition.
+            The keys of a JSON object have no order.
+        widened: cells of a Parquet column whose type can hold what the declared one can't are cast one by one, and
+            those that don't fit break `castable` (`cast`); or such a column stops the partition. CSV and JSON have no
+            types: there each cell is all that can be judged.
+        renamed: name in the dump -> declared name, for columns that go by another name in some dumps. Where a
+            column's own name stands beside another one, or several others do, the first counts (its own, then in this
+            order), and the others are extra.
+
+    Example:
+        >>> Drift(missing="null", extra="ignore", renamed={"tail_number": "tailnum"}).widened
+        'cast'
+    """
+
+    missing: Missing | None = None
+    extra: Extra | None = None
+    reordered: Literal["ignore", "fail"] = "ignore"
+    widened: Literal["cast", "fail"] = "cast"
+    renamed: dict[str, str] = Field(default_factory=dict)
+
+
+@declared
 class Source:
-    """Where a data set's dumps lie and how to read them.
+    r"""Where a data set's dumps lie and how to read them.
+
+    What is None is told by each file's own name and first bytes. What they tell otherwise than the plain case is
+    written in the manifest, file by file.
 
     Attributes:
         pattern: path below the raw root, with `{partition}` in it once and `*` where names vary.
         format: how the records are written; None takes it from the name (`.csv .tsv .jsonl .ndjson .parquet`, with
             `.gz` or `.zst` after it).
-        delimiter: one character between the fields of a delimited file; None is `,` for csv and a tab for tsv.
+        delimiter: one character between the fields of a delimited file. None is `,` for csv and a tab for tsv, unless
+            the header names more of the declared columns under another one of `, ; tab |`.
         quote: the quote character of a delimited file, or an empty string when quotes mean nothing in it.
+        escape: a character of a delimited file that takes the meaning from a delimiter, quote, line end or escape
+            behind it, such as a backslash. In front of anything else it is data (`\N` can be a null token).
+        encoding: of a delimited file; `utf-16` has a byte order mark. None is told by that mark; without one it is
+            UTF-8, unless the first bytes fit UTF-16 or Western European text (windows-1252) only.
+        line_end: what ends a line of a delimited file: `lf` (CRLF too), `cr`, or `any` of the three. None is `lf`,
+            unless the header is a header only if CR ends it.
+        preamble: lines of a delimited file before its header. None is 0, unless a later one of the first lines is the
+            first that names all declared columns.
+        footer: last records of a delimited file that are none, such as a line of totals; they are rejected.
         null_tokens: cells that mean *missing*, compared after stripping.
-        extra_columns: what a column or key does that the model does not declare: stop the partition (for JSONL:
-            quarantine the record), or be left out with a note in the manifest.
+        drift: what becomes of missing, extra, renamed, reordered and widened columns.
 
     Example:
         >>> Source("tickets/{partition}/*.jsonl.gz", null_tokens=["", "NA"]).pattern
@@ -74,8 +125,13 @@ class Source:
     format: Format | None = None
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     quote: str = Field(default='"', max_length=1)
+    escape: str | None = Field(default=None, min_length=1, max_length=1)
+    encoding: DeclaredEncoding | None = None
+    line_end: LineEnd | None = None
+    preamble: int | None = Field(default=None, ge=0, le=1_000)
+    footer: int = Field(default=0, ge=0, le=1_000)
     null_tokens: tuple[str, ...] = ()
-    extra_columns: ExtraColumns = "fail"
+    drift: Drift = Drift()
 
     def __post_init__(self) -> None:
         parsed = [field[1:] for field in string.Formatter().parse(self.pattern) if field[1] is not None]

@@ -9,6 +9,7 @@ All are `msgspec.Struct`: frozen, refusing unknown fields, read from and written
 from __future__ import annotations
 
 import enum
+from typing import Literal
 
 import msgspec
 
@@ -113,6 +114,54 @@ class Books(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.records == self.kept + self.duplicate + self.quarantined + self.rejected
 
 
+class DriftKind(enum.StrEnum):
+    """In which way a raw file's columns are not the declared ones."""
+
+    MISSING = "missing"
+    EXTRA = "extra"
+    RENAMED = "renamed"
+    REORDERED = "reordered"
+    WIDENED = "widened"
+
+
+class DriftFinding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One way in which a raw file's columns are not the declared ones, and what was done about it."""
+
+    kind: DriftKind
+    policy: str
+    """As declared: quarantine, null, ignore or cast; of a renamed column `accept`."""
+    column: str | None = None
+    """The declared column; of an extra one its name in the file. None where it stands for several."""
+    found: str | None = None
+    """What is there instead: the name or the stored type; of a missing column the extra one with the nearest name."""
+    columns: int = 1
+    """How many columns it stands for: those out of order, or those of the extra ones that are not named one by one."""
+    records: int | None = None
+    """Records that it concerns, where each has keys of its own (JSON); of the extra keys that are not named one by one
+    how often they occur. None is the whole file."""
+
+
+Encoding = Literal["utf-8", "utf-16-le", "utf-16-be", "windows-1252", "latin-1"]
+#: `lf` is CRLF, too; `any` is both and CR.
+LineEnd = Literal["lf", "cr", "any"]
+
+
+class DialectVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a delimited file was read."""
+
+    encoding: Encoding
+    line_end: LineEnd
+    delimiter: str
+    quote: str | None
+    escape: str | None
+    preamble: int
+    """Lines before the header."""
+    footer: int
+    """Last records that were rejected as none."""
+    sniffed: tuple[str, ...] = ()
+    """Names of the properties above that neither the declaration nor the file's name told, nor are as by default."""
+
+
 class RawFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One raw file of a dump, as it was read."""
 
@@ -133,7 +182,11 @@ class RawFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     redelivery_of: str | None = None
     """Path of the file of the same partition that had the same bytes and came first."""
     notes: tuple[str, ...] = ()
-    """What a person should know: extra columns ignored, a stream that broke off, a compression the name hid."""
+    """What a person should know: a stream that broke off, a compression the name hid."""
+    drift: tuple[DriftFinding, ...] = ()
+    """In which ways its columns are not the declared ones, and what was done about each."""
+    dialect: DialectVerdict | None = None
+    """How a delimited file was read; None for other formats."""
 
 
 class RuleCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -192,6 +245,11 @@ class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def total(self) -> Books:
         """The books of all inputs together."""
         return sum(self.books, Books())
+
+    @property
+    def drift(self) -> dict[str, tuple[DriftFinding, ...]]:
+        """The findings of each raw file whose columns are not the declared ones, by its path."""
+        return {raw.path: raw.drift for raw in self.inputs if raw.drift}
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

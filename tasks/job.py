@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.records import Books, OutputFile, RawFile, RejectCount, RuleCount, StepCount
+from schemas.records import Books, DriftFinding, OutputFile, RawFile, RejectCount, RuleCount, StepCount
 from schemas.registry import load_file
 from tasks.store.local import open_store
 
@@ -113,3 +113,5 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     books: Books
     rules: tuple[RuleCount, ...]
     rejects: tuple[RejectCount, ...]
+    drift: dict[str, tuple[DriftFinding, ...]] = {}
+    """Path of a raw file -> in which ways its columns are not the declared ones; files without any are left out."""

@@ -18,6 +18,7 @@ from tasks.dedupe.exact import PLACE, decide
 from tasks.dedupe.fates import NO_VERDICT, Fates, kept, settle_candidates
 from tasks.ingest.again import with_cells
 from tasks.ingest.blocks import record_schema
+from tasks.ingest.sniffing import pinned
 from tasks.job import Job, Settled, Staged, StagedFile
 from tasks.normalise.plan import NormalisePlan
 from tasks.publish.contract import cleaning_id
@@ -103,7 +104,8 @@ class _Partition:
         if found.is_empty():
             return None
         if self.names[0] not in found.columns:
-            source, path = self.dataset.source, file.raw.path
+            path, dialect = file.raw.path, file.raw.dialect
+            source = pinned(self.dataset.source, dialect) if dialect else self.dataset.source
             found = with_cells(found, path=path, header=file.header, source=source, columns=self.names)
         key = f"{block.removesuffix('.parquet')}-removed.parquet"
         self.store.write_file(key, functools.partial(found.drop(FLAGS, strict=False).write_parquet, compression="lz4"))

@@ -7,7 +7,7 @@ the formats are given and give back. Does not belong here: deciding which record
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +17,12 @@ import pyarrow as pa
 from schemas.records import FLAGS, LENGTH, LINE, OFFSET, RAW, REASONS, RECORD, RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from schemas.policies import Drift, Source
+    from schemas.records import DialectVerdict, DriftFinding
     from tasks.ingest.dialects import Dialect
 
 #: Where a record stands, and what it was.
@@ -65,7 +67,7 @@ class Block:
     @property
     def has_places(self) -> bool:
         """Whether its records have bytes at known places, and can be parsed again from them."""
-        return self.records.get_column(OFFSET).null_count() == 0
+        return not any(frame.get_column(OFFSET).null_count() for frame in (self.records, self.rejects))
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class ReadRequest:
         columns: the declared ones in their order.
         block_size: bytes of text read at once.
         max_record_bytes: the longest record that is parsed, and the most bytes that a rejected one keeps.
+        drift: what becomes of columns that are not the declared ones.
+        dtypes: the declared types, for files that store types; a column that is not among them is not compared.
     """
 
     path: str
@@ -85,6 +89,9 @@ class ReadRequest:
     columns: tuple[str, ...]
     block_size: int
     max_record_bytes: int
+    drift: Drift
+    source: Source
+    dtypes: Mapping[str, pl.DataType] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,7 @@ class FileFacts:
     notes: tuple[str, ...] = ()
     footer_records: int | None = None
     drift: tuple[DriftFinding, ...] = ()
+    dialect: DialectVerdict | None = None
 
 
 def record_schema(columns: Sequence[str]) -> dict[str, pl.DataType]:

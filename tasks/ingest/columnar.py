@@ -26,11 +26,13 @@ from tasks.ingest.cells import base64_texts, cell_texts, json_texts
 from tasks.ingest.header import match_columns
 from tasks.ingest.listing import scratch_file
 from tasks.ingest.rejects import RejectRule, reject_frame
+from tasks.ingest.widening import match_types
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from tasks.ingest.blocks import ReadRequest
+    from tasks.ingest.header import Columns
     from tasks.ingest.streams import TextStream
 
 _CHUNK = 1 << 20
@@ -58,7 +60,7 @@ def read_columnar(text: TextStream, request: ReadRequest) -> Generator[Block, No
     """Reads a Parquet file.
 
     Raises:
-        HeaderError: its columns are not the declared ones.
+        HeaderError: its columns are not the declared ones, in a way that stops the partition.
     """
     with _random_access(text) as stored:
         opened = _open(stored)
@@ -66,11 +68,13 @@ def read_columnar(text: TextStream, request: ReadRequest) -> Generator[Block, No
             reason = f"can't be opened as Parquet: {opened}"
             yield Block(pl.DataFrame(schema=record_schema(request.columns)), _whole_file(stored, reason, request))
             return FileFacts(header_size=None)
-        columns = match_columns(opened.schema_arrow.names, request.columns, request.dialect.extra_columns, request.path)
-        rows = _Rows(opened, request)
+        schema = opened.schema_arrow
+        columns = match_columns(schema.names, request.columns, request.drift, request.path)
+        drift = columns.drift + match_types(schema, columns, request.dtypes, request.drift, request.path)
+        rows = _Rows(opened, columns, request)
         yield from rows
         claimed = None if rows.incredible else rows.claimed
-        return FileFacts(header_size=None, notes=columns.notes + rows.notes, footer_records=claimed)
+        return FileFacts(header_size=None, notes=rows.notes, footer_records=claimed, drift=drift)
 
 
 @contextlib.contextmanager
@@ -131,8 +135,11 @@ class _Rows:
         notes: what a person should know; complete when all blocks have been read.
     """
 
-    def __init__(self, file: pq.ParquetFile, request: ReadRequest) -> None:
-        self._file, self._request = file, request
+    def __init__(self, file: pq.ParquetFile, columns: Columns, request: ReadRequest) -> None:
+        self._file, self._request, self._flags = file, request, columns.flags
+        pairs = zip(columns.declared, columns.positions, strict=True)
+        # For each declared column what it is called in the file; None where it is missing.
+        self._names = {name: None if at is None else columns.found[at] for name, at in pairs}
         self._groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
         self._next = 1
         self.claimed = sum(group.num_rows for group in self._groups)
@@ -166,7 +173,8 @@ class _Rows:
         """Batches of a row group, then, if it can't be read to its end, the reason."""
         width = max(1, group.total_byte_size // max(1, group.num_rows))
         rows = max(1, min(_MOST_ROWS, self._request.block_size // width))
-        batches = self._file.iter_batches(batch_size=rows, row_groups=[number], columns=list(self._request.columns))
+        wanted = [name for name in self._names.values() if name is not None]
+        batches = self._file.iter_batches(batch_size=rows, row_groups=[number], columns=wanted)
         while True:
             try:
                 batch = next(batches, None)
@@ -208,14 +216,18 @@ class _Rows:
 
     def _cells(self, batch: pa.RecordBatch) -> list[pl.Series] | BaseException:
         try:
-            return [cell_texts(batch.column(name)).alias(name) for name in self._request.columns]
+            return [self._cells_of(batch, called).alias(name) for name, called in self._names.items()]
         except _UNREADABLE as error:
             return error
+
+    def _cells_of(self, batch: pa.RecordBatch, called: str | None) -> pl.Series:
+        return cell_texts(pa.nulls(batch.num_rows) if called is None else batch.column(called))
 
     def _parsed(self, rows: int, cells: list[pl.Series]) -> Block:
         places = _places(self._next, [None] * rows)
         self._next += rows
-        return Block(places.with_columns(pl.lit(0, pl.UInt8).alias(FLAGS), *cells), pl.DataFrame(schema=REJECT_SCHEMA))
+        flags = pl.lit(self._flags, pl.UInt8).alias(FLAGS)
+        return Block(places.with_columns(flags, *cells), pl.DataFrame(schema=REJECT_SCHEMA))
 
     def _refused(self, raw: bytes | None, rule: RejectRule, reason: str) -> Block:
         rejects = reject_frame(_places(self._next, [raw]), [rule], [reason])

@@ -16,11 +16,13 @@ import polars as pl
 from schemas.errors import HeaderError, shown
 from schemas.records import FLAGS
 from tasks.ingest.blocks import Block, FileFacts, record_schema
-from tasks.ingest.fields import content_of, fields_of
+from tasks.ingest.fields import content_of, same_content
+from tasks.ingest.footer import with_footer
 from tasks.ingest.header import match_columns
 from tasks.ingest.parser import Parser
-from tasks.ingest.regions import regions
+from tasks.ingest.regions import chosen, regions
 from tasks.ingest.rejects import RejectRule, reject_by_code, text_reason
+from tasks.ingest.sniffing import SAMPLE_BYTES, sniff
 from tasks.ingest.splitter import Splitter
 from tasks.ingest.streams import BYTE_ORDER_MARK
 
@@ -32,9 +34,8 @@ if TYPE_CHECKING:
     from tasks.ingest.blocks import ReadRequest
     from tasks.ingest.header import Columns
     from tasks.ingest.regions import Region
+    from tasks.ingest.sniffing import Verdict
     from tasks.ingest.streams import TextStream
-
-_LF, _CR = 10, 13
 
 
 def read_delimited(text: TextStream, request: ReadRequest) -> Generator[Block, None, FileFacts]:
@@ -43,26 +44,45 @@ def read_delimited(text: TextStream, request: ReadRequest) -> Generator[Block, N
     Raises:
         HeaderError: the first record does not name the declared columns.
     """
-    mark = text.skip(BYTE_ORDER_MARK)
-    quote = request.dialect.quote[0] if request.dialect.quote else None
-    splitter = Splitter(request.dialect.delimiter[0], quote, request.max_record_bytes)
+    sample = text.peek(SAMPLE_BYTES)
+    whole = len(sample) < SAMPLE_BYTES
+    verdict = sniff(sample, whole=whole, path=request.path, source=request.source, columns=request.columns)
+    dialect, spelling = verdict.dialect, verdict.spelling
+    text.read(verdict.skipped)
+    quote = ord(dialect.quote) if dialect.quote else None
+    splitter = Splitter(ord(dialect.delimiter), quote, request.max_record_bytes // spelling.width)
     # The header is record 0, so that the first record behind it is number 1.
-    found = regions(text, splitter, block_size=request.block_size, first_record=0)
+    found = regions(
+        text,
+        splitter,
+        block_size=request.block_size,
+        first_record=0,
+        first_line=dialect.preamble + 1,
+        spelling=spelling,
+    )
     first = next(found, None)
+    facts = FileFacts(header_size=verdict.skipped, notes=verdict.notes, dialect=dialect)
     if first is None:
-        return FileFacts(header_size=mark, notes=("empty file",))
+        return dataclasses.replace(facts, notes=(*facts.notes, "empty file"))
     if first.cut.verdicts[0] == RejectRule.TRUNCATED_STREAM.code:
         yield _headless(dataclasses.replace(first, first_record=1), request, text)
-        return FileFacts(header_size=mark, notes=("the stream breaks off within the header",))
-    columns = _columns(first, request)
-    blocks = _Blocks(columns, request, text, splitter)
+        return dataclasses.replace(facts, notes=(*facts.notes, "the stream breaks off within the header"))
+    columns = _columns(first, verdict, request)
+    blocks = _Blocks(columns, verdict, _plain_header(first), request, text, splitter)
     seen = 0
-    for region in itertools.chain([first.behind_first()], found):
+    behind = itertools.chain([first.behind_first()], found)
+    for region, last in with_footer(behind, dialect.footer, ended_well=lambda: not text.broken):
         if region.records:
             seen += region.records
-            yield blocks.block(region)
+            yield blocks.block(region, footer=last)
     nothing = () if seen else ("no record behind the header",)
-    return FileFacts(header_size=mark + int(first.cut.bounds[1]), notes=columns.notes + nothing)
+    header_size = verdict.skipped + int(first.cut.bounds[1])
+    return dataclasses.replace(facts, header_size=header_size, notes=facts.notes + nothing, drift=columns.drift)
+
+
+def _plain_header(first: Region) -> bytes:
+    header = first.data[: first.cut.bounds[1]]
+    return content_of(first.spelling.plain(header, np.array([0, len(header)]))[0])
 
 
 def _headless(region: Region, request: ReadRequest, text: TextStream) -> Block:
@@ -72,77 +92,96 @@ def _headless(region: Region, request: ReadRequest, text: TextStream) -> Block:
     return Block(pl.DataFrame(schema=record_schema(request.columns)), rejects)
 
 
-def _columns(first: Region, request: ReadRequest) -> Columns:
-    dialect, where = request.dialect, shown(request.path)
+def _columns(first: Region, verdict: Verdict, request: ReadRequest) -> Columns:
+    where = shown(request.path)
     expected = f"a first line that names the declared columns {', '.join(request.columns)}"
-    content = content_of(first.data[: first.cut.bounds[1]])
-    verdict = first.cut.verdicts[0]
-    if verdict or not content:
-        trouble = RejectRule.of_code(int(verdict)) if verdict else RejectRule.BLANK_LINE
-        found = f"the first line is no header ({trouble}): {shown(content[:200].decode('latin-1'))}"
-        raise HeaderError(found, expected=expected, where=where)
+    header, broken = first.data[: first.cut.bounds[1]], first.cut.verdicts[0]
+    # latin-1 gives each byte a character, so that the message shows the bytes themselves.
+    said = shown(content_of(header)[:200].decode("latin-1"))
+    if broken or not content_of(header):
+        trouble = RejectRule.of_code(int(broken)) if broken else RejectRule.BLANK_LINE
+        raise HeaderError(f"the first line is no header ({trouble}): {said}", expected=expected, where=where)
     try:
-        names = fields_of(
-            content.decode(), dialect.delimiter.decode(), dialect.quote.decode() if dialect.quote else None
-        )
+        names = verdict.names(header)
     except UnicodeDecodeError:
-        # latin-1 gives each byte a character, so that the message shows the bytes themselves.
-        found = f"the first line is not UTF-8 text: {shown(content[:200].decode('latin-1'))}"
+        found = f"the first line is not {verdict.dialect.encoding.upper()} text: {said}"
         raise HeaderError(found, expected=expected, where=where) from None
-    return match_columns(names, request.columns, dialect.extra_columns, request.path)
+    return match_columns(names, request.columns, request.drift, request.path)
 
 
 class _Blocks:
     """Makes blocks of regions."""
 
-    def __init__(self, columns: Columns, request: ReadRequest, text: TextStream, splitter: Splitter) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        verdict: Verdict,
+        header: bytes,
+        request: ReadRequest,
+        text: TextStream,
+        splitter: Splitter,
+    ) -> None:
         self._columns, self._request, self._text = columns, request, text
+        self._verdict, self._header = verdict, header
         self._parser = Parser(splitter, width=len(columns.found))
 
-    def block(self, region: Region) -> Block:
-        """The records of a region, parsed or rejected."""
+    def block(self, region: Region, *, footer: int) -> Block:
+        """The records of a region, parsed or rejected; the last `footer` of them are none."""
         verdicts = region.cut.verdicts.copy()
+        verdicts[region.records - footer :] = RejectRule.FOOTER.code
         verdicts[(verdicts == 0) & region.undecodable()] = RejectRule.NOT_UTF8.code
+        data, bounds = region.plain(verdicts == 0)
+        again = _repeated(data, bounds, self._header)
+        if again.any():
+            verdicts[np.flatnonzero(verdicts == 0)[again]] = RejectRule.REPEATED_HEADER.code
+            data, bounds = chosen(data, bounds, ~again)
         readable = verdicts == 0
-        parsed = self._parser.parse(*region.chosen(readable))
+        parsed = self._parser.parse(data, bounds)
         fields = np.zeros(region.records, np.int64)
         fields[readable] = parsed.fields
-        self._judge_fields(region, fields, verdicts)
+        if (parsed.fields != len(self._columns.found)).any():
+            blank = np.zeros(region.records, np.bool_)
+            blank[readable] = same_content(data, bounds, b"")
+            self._judge_fields(blank, fields, verdicts)
         good = verdicts == 0
-        flags = pl.lit(0, pl.UInt8).alias(FLAGS)
-        cells = self._declared(parsed.cells)
+        flags = pl.lit(self._columns.flags, pl.UInt8).alias(FLAGS)
+        escape = region.spelling.escape
+        cells = self._declared(escape.restored(parsed.cells) if escape else parsed.cells)
         records = pl.concat([region.places(good).with_columns(flags), cells], how="horizontal")
         return Block(records, self._rejects(region, verdicts, fields))
 
-    def _judge_fields(self, region: Region, fields: NDArray[np.int64], verdicts: NDArray[np.uint8]) -> None:
+    def _judge_fields(self, blank: NDArray[np.bool_], fields: NDArray[np.int64], verdicts: NDArray[np.uint8]) -> None:
         """Adds the verdicts on records that have other fields than the header."""
         expected = len(self._columns.found)
         unequal = np.flatnonzero((verdicts == 0) & (fields != expected))
-        if not len(unequal):
-            return
         few = fields[unequal] < expected
         verdicts[unequal] = np.where(few, RejectRule.TOO_FEW_FIELDS.code, RejectRule.TOO_MANY_FIELDS.code)
-        verdicts[unequal[few & _blank(region)[unequal]]] = RejectRule.BLANK_LINE.code
+        verdicts[unequal[few & blank[unequal]]] = RejectRule.BLANK_LINE.code
 
     def _rejects(self, region: Region, verdicts: NDArray[np.uint8], fields: NDArray[np.int64]) -> pl.DataFrame:
         bad = verdicts != 0
         counted = np.isin(verdicts, [RejectRule.TOO_FEW_FIELDS.code, RejectRule.TOO_MANY_FIELDS.code])
         expected, longest = len(self._columns.found), self._request.max_record_bytes
-        reason = text_reason(fields=expected, max_record_bytes=longest, broken=self._text.broken)
+        told = self._verdict.dialect
+        reason = text_reason(
+            fields=expected,
+            max_record_bytes=longest,
+            broken=self._text.broken,
+            encoding=told.encoding,
+            footer=told.footer,
+        )
         return reject_by_code(region.places(bad), verdicts[bad], np.where(counted, fields, 0)[bad], reason)
 
     def _declared(self, cells: pl.DataFrame) -> pl.DataFrame:
         pairs = zip(self._columns.declared, self._columns.positions, strict=True)
-        return cells.select(pl.col(f"{position}").alias(name) for name, position in pairs)
+        null = pl.lit(None, pl.String)
+        return cells.select(
+            (null if position is None else pl.col(f"{position}")).alias(name) for name, position in pairs
+        )
 
 
-def _blank(region: Region) -> NDArray[np.bool_]:
-    """For each record whether it is nothing but a line end."""
-    text, bounds = np.frombuffer(region.data, np.uint8), region.cut.bounds
-    lengths = np.diff(bounds)
-    if not len(text):
-        return np.zeros(len(lengths), np.bool_)
-    first = text[bounds[:-1]]
-    alone = (lengths == 1) & (first == _LF)
-    blank: NDArray[np.bool_] = alone | ((lengths == 2) & (first == _CR) & (text[bounds[1:] - 1] == _LF))
-    return blank
+def _repeated(data: bytes, bounds: NDArray[np.int64], header: bytes) -> NDArray[np.bool_]:
+    """For each record whether it is the header again, with a byte order mark or without: files were joined."""
+    if header not in data:
+        return np.zeros(len(bounds) - 1, np.bool_)
+    return same_content(data, bounds, header) | same_content(data, bounds, BYTE_ORDER_MARK + header)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from schemas.errors import DeclarationError, shown
 
 if TYPE_CHECKING:
-    from schemas.policies import ExtraColumns, Source
+    from schemas.policies import Source
 
 #: Names of formats as a manifest has them: csv stands for every delimited file.
 StoredFormat = Literal["csv", "jsonl", "parquet"]
@@ -48,14 +48,12 @@ class Dialect:
         named_compression: what the file's name says; the bytes decide.
         delimiter: the byte between fields; meaningless but for csv.
         quote: the byte around fields, or None when quotes mean nothing.
-        extra_columns: what an undeclared column does.
     """
 
     format: StoredFormat
     named_compression: Compression
     delimiter: bytes
     quote: bytes | None
-    extra_columns: ExtraColumns
 
     @classmethod
     def of(cls, path: str, source: Source) -> Dialect:
@@ -72,14 +70,15 @@ class Dialect:
         stem, named = _split_compression(path)
         written = source.format or _format_of(stem, path)
         if written in ("jsonl", "parquet"):
-            return cls(written, named, b"", None, source.extra_columns)  # type: ignore[arg-type]  # mypy doesn't narrow by `in`
+            return cls(written, named, b"", None)  # type: ignore[arg-type]  # mypy doesn't narrow by `in`
         delimiter = source.delimiter or ("\t" if written == "tsv" else ",")
         _check_one_byte(delimiter, "delimiter")
         if source.quote:
             _check_one_byte(source.quote, "quote")
         if delimiter == source.quote:
             raise DeclarationError(f"delimiter and quote are both {shown(delimiter)}", where="Source(quote)")
-        return cls("csv", named, delimiter.encode(), source.quote.encode() or None, source.extra_columns)
+        _check_escape(source, delimiter)
+        return cls("csv", named, delimiter.encode(), source.quote.encode() or None)
 
 
 def compression_of(magic: bytes) -> Compression:
@@ -113,6 +112,18 @@ def _format_of(stem: str, path: str) -> str:
         where="Source(pattern)",
         fix="Declare Source(format=...).",
     )
+
+
+def _check_escape(source: Source, delimiter: str) -> None:
+    if not source.escape:
+        return
+    _check_one_byte(source.escape, "escape")
+    if source.escape in (delimiter, source.quote):
+        raise DeclarationError(
+            f"the escape {shown(source.escape)} is the {'delimiter' if source.escape == delimiter else 'quote'}, too",
+            where="Source(escape)",
+            fix="Leave it out where quotes are doubled: that needs no escape.",
+        )
 
 
 def _check_one_byte(character: str, setting: str) -> None:

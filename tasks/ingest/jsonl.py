@@ -1,220 +1,216 @@
 """JSON lines: one JSON object a line into cells of text.
 
-Belongs here: parsing a line, and writing its values as text that changes nothing: numbers keep their digits
-(`1.10`, `1e400`), true and false are `true` and `false`, nested values are compact JSON, null and an absent key are
-null. Does not belong here: where lines end (splitter), or what an undeclared key means (tasks/validate).
+Belongs here: which line is read how, and putting the records back into their order. Lines that are provably plain are
+read a column at a time (plain_json); only the others are looked at one by one (exact_json). A cell is a string itself,
+the digits of a number (`1.10`, `1e400`), `true` and `false`, and compact JSON for nested values; null and an absent key
+are null. Does not belong here: where lines end (splitter), or what becomes of undeclared and absent keys (keys).
 """
 
 from __future__ import annotations
 
-import itertools
-import json
-import re
+import dataclasses
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import polars as pl
 
-from schemas.errors import shown
 from schemas.records import FLAGS
-from tasks.ingest.blocks import Block, FileFacts, RecordFlag
-from tasks.ingest.header import LISTED_NAMES, listed
+from tasks.ingest.blocks import Block, FileFacts, RecordFlag, raw_column
+from tasks.ingest.exact_json import RefusedError, cell_text, parse_object
+from tasks.ingest.keys import Keys
+from tasks.ingest.plain_json import PlainReader
 from tasks.ingest.regions import regions
 from tasks.ingest.rejects import RejectRule, reject_frame, text_reason
 from tasks.ingest.splitter import Splitter
 from tasks.ingest.streams import BYTE_ORDER_MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
 
+    from numpy.typing import NDArray
+
+    from schemas.records import DriftFinding
     from tasks.ingest.blocks import ReadRequest
+    from tasks.ingest.plain_json import PlainLines
     from tasks.ingest.regions import Region
     from tasks.ingest.streams import TextStream
 
-#: Parsed JSON takes about ten times its text as Python objects.
+#: JSON that is parsed line by line takes about ten times its text as Python objects.
 _MOST_BLOCK = 4 << 20
-#: Levels of nesting. Python's own limit depends on how deep the caller stands, and so would the verdict.
-_MOST_LEVELS = 100
-_TOO_DEEP = f"not JSON, or nested more than {_MOST_LEVELS} levels deep"
-_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-_WHITE_SPACE = b" \t\r\n"
 _KINDS_AS_THEY_ARE = frozenset({str, type(None)})
-#: As plain numbers: arithmetic on enumerations takes longer than parsing a short line.
-_DUPLICATE, _EXTRA = RecordFlag.DUPLICATE_KEY.value, RecordFlag.EXTRA_KEY.value
-
-
-class _Number(str):
-    """The digits of a JSON number, told apart from a string."""
-
-    __slots__ = ()
-
-
-class _Members(list[tuple[str, Any]]):
-    """Keys and values of a JSON object as they stand, repeated keys too."""
-
-
-class _RefusedError(Exception):
-    """A line is no record, with the rule and the reason."""
-
-    def __init__(self, rule: RejectRule, reason: str) -> None:
-        super().__init__(reason)
-        self.rule, self.reason = rule, reason
+#: As a plain number: arithmetic on enumerations takes longer than parsing a short line.
+_DUPLICATE = RecordFlag.DUPLICATE_KEY.value
 
 
 def read_jsonl(text: TextStream, request: ReadRequest) -> Generator[Block, None, FileFacts]:
-    """Reads a JSONL file."""
+    """Reads a JSONL file.
+
+    Raises:
+        HeaderError: the keys of a record stop the partition.
+    """
     mark = text.skip(BYTE_ORDER_MARK)
     splitter = Splitter(None, None, request.max_record_bytes)
     lines = _Lines(request, text)
     for region in regions(text, splitter, block_size=min(request.block_size, _MOST_BLOCK)):
         yield lines.block(region)
     empty = ("empty file",) if text.size == mark and not text.broken else ()
-    return FileFacts(header_size=mark, notes=(*empty, *lines.notes))
+    return FileFacts(header_size=mark, notes=empty, drift=lines.drift)
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    """What came of the lines that were looked at one by one, each list in their order."""
+
+    which: list[int] = field(default_factory=list)
+    rows: list[list[str | None]] = field(default_factory=list)
+    flags: list[int] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    rules: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _KeySets:
+    """The sets of keys of plain lines, as far as they are not the declared ones.
+
+    Attributes:
+        of_line: for each plain line its set.
+        first_lines: position in the region of the first line of a set -> the set. Sets of declared keys are not in it.
+        counts: for each set how many lines have it.
+        names: for each set what declared columns are called in it.
+        flags: for each set its bits of `RecordFlag`.
+    """
+
+    of_line: NDArray[np.int64]
+    first_lines: Mapping[int, int]
+    counts: NDArray[np.int64]
+    names: list[Mapping[str, str]]
+    flags: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, plain: PlainLines, declared: int) -> _KeySets:
+        """The sets of some plain lines, the declared keys being the first of them."""
+        sets, firsts, of_line, counts = np.unique(
+            plain.keys, return_index=True, return_inverse=True, return_counts=True
+        )
+        drifting = np.flatnonzero(sets != (1 << declared) - 1)
+        first_lines = dict(zip(plain.which[firsts[drifting]].tolist(), drifting.tolist(), strict=True))
+        return cls(of_line, first_lines, counts, [{} for _ in sets], np.zeros(len(sets), np.uint8))
 
 
 class _Lines:
-    """Parses lines, and remembers the undeclared keys that it left out."""
+    """Parses lines, and remembers how their keys drifted."""
 
     def __init__(self, request: ReadRequest, text: TextStream) -> None:
         self._request, self._text = request, text
         self._columns = request.columns
         self._declared = frozenset(request.columns)
-        self._ignores = request.dialect.extra_columns == "ignore"
-        self._left_out: dict[str, None] = {}
-        self._values_left_out = 0
+        self._plain = PlainReader(request.columns)
+        self._keys = Keys(request.columns, request.drift, request.path)
+        self._parsed = 0
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What a person should know of the keys that were left out."""
-        if not self._values_left_out:
-            return ()
-        return (f"{self._values_left_out:,} values of undeclared keys left out: {listed(list(self._left_out))}",)
+    def drift(self) -> tuple[DriftFinding, ...]:
+        """How the keys of all records drifted."""
+        return self._keys.drift(self._parsed)
 
     def block(self, region: Region) -> Block:
         """The records of a region, parsed or rejected."""
-        rows: list[list[str | None]] = []
-        flags: list[int] = []
-        rules: list[str] = []
-        reasons: list[str] = []
+        plain = _plain_lines(region, self._plain)
+        sets = _KeySets.of(plain, len(self._columns))
+        parsed = self._one_by_one(region, plain, sets)
         good = np.ones(region.records, np.bool_)
-        for number, (record, verdict) in enumerate(_records(region)):
+        good[parsed.refused] = False
+        self._parsed += int(good.sum())
+        records = region.places(good).hstack(self._in_order(plain, sets, parsed))
+        return Block(records, reject_frame(region.places(~good), parsed.rules, parsed.reasons))
+
+    def _one_by_one(self, region: Region, plain: PlainLines, sets: _KeySets) -> _Parsed:
+        """The lines that are not plain; sets of keys that plain ones bring in are met in the same order."""
+        parsed = _Parsed()
+        looked_at = np.ones(region.records, np.bool_)
+        looked_at[plain.which] = False
+        looked_at[list(sets.first_lines)] = True
+        for line, record, verdict in _records(region, np.flatnonzero(looked_at)):
+            if line in sets.first_lines:
+                self._meet(record, sets, sets.first_lines[line])
+                continue
             try:
                 if verdict:
                     self._refuse_cut(verdict)
                 row, flag = self._parse(record)
-            except _RefusedError as refused:
-                good[number] = False
-                rules.append(refused.rule)
-                reasons.append(refused.reason)
+            except RefusedError as refused:
+                parsed.refused.append(line)
+                parsed.rules.append(refused.rule)
+                parsed.reasons.append(refused.reason)
             else:
-                rows.append(row)
-                flags.append(flag)
-        cells = zip(*rows, strict=True) if rows else [()] * len(self._columns)
-        texts = [pl.Series(name, cell, dtype=pl.String) for name, cell in zip(self._columns, cells, strict=True)]
-        records = region.places(good).with_columns(pl.Series(FLAGS, flags, dtype=pl.UInt8), *texts)
-        return Block(records, reject_frame(region.places(~good), rules, reasons))
+                parsed.which.append(line)
+                parsed.rows.append(row)
+                parsed.flags.append(flag)
+        return parsed
+
+    def _meet(self, record: bytes, sets: _KeySets, number: int) -> None:
+        """Holds a set of keys, in the order of the first record that has it, against the declared ones."""
+        names = {key: key for key, _ in parse_object(record)}
+        sets.names[number], sets.flags[number] = self._keys.matched(names, int(sets.counts[number]))
 
     def _refuse_cut(self, verdict: int) -> NoReturn:
         rule, longest = RejectRule.of_code(verdict), self._request.max_record_bytes
         reason = text_reason(fields=0, max_record_bytes=longest, broken=self._text.broken)
-        raise _RefusedError(rule, reason(rule, 0))
+        raise RefusedError(rule, reason(rule, 0))
 
     def _parse(self, record: bytes) -> tuple[list[str | None], int]:
-        members = _parse_object(record)
+        members = parse_object(record)
         values = dict(members)
         flags = _DUPLICATE if len(values) < len(members) else 0
-        if not values.keys() <= self._declared:
-            flags |= self._meet_extra(values)
+        if values.keys() != self._declared:
+            values, drifted = self._keys.matched(values)
+            flags |= drifted
         cells: list[Any] = [*map(values.get, self._columns)]
         if not _KINDS_AS_THEY_ARE.issuperset(map(type, cells)):
-            cells = [None if cell is None else _text(cell) for cell in cells]
+            cells = [None if cell is None else cell_text(cell) for cell in cells]
         return cells, flags
 
-    def _meet_extra(self, values: dict[str, Any]) -> int:
-        if not self._ignores:
-            return _EXTRA
-        extra = [name for name in values if name not in self._declared]
-        self._values_left_out += len(extra)
-        for name in extra:
-            if len(self._left_out) <= LISTED_NAMES:
-                self._left_out.setdefault(name)
-        return 0
+    def _in_order(self, plain: PlainLines, sets: _KeySets, parsed: _Parsed) -> pl.DataFrame:
+        """Flags and cells of all good lines."""
+        flags = pl.Series(FLAGS, sets.flags[sets.of_line], dtype=pl.UInt8)
+        of_plain = self._called_as_declared(plain, sets).insert_column(0, flags)
+        if not parsed.which:
+            return of_plain
+        columns = zip(*parsed.rows, strict=True) if self._columns else ()
+        texts = dict(zip(self._columns, columns, strict=True))
+        schema = {FLAGS: pl.UInt8(), **dict.fromkeys(self._columns, pl.String())}
+        of_others = pl.DataFrame({FLAGS: parsed.flags, **texts}, schema=schema)
+        if not len(plain.which):
+            return of_others
+        return pl.concat([of_plain, of_others])[np.argsort(np.append(plain.which, parsed.which))]
+
+    def _called_as_declared(self, plain: PlainLines, sets: _KeySets) -> pl.DataFrame:
+        """Cells of the declared columns, taken from what they are called in each line."""
+        numbers = {key: f"{number}" for number, key in enumerate(plain.known)}
+        cells = {name: plain.cells[numbers[name]] for name in self._columns}
+        for number, names in enumerate(sets.names):
+            for name, called in names.items():
+                if name != called:
+                    mine = pl.Series(sets.of_line == number)
+                    cells[name] = plain.cells[numbers[called]].zip_with(mine, cells[name])
+        return pl.DataFrame(cells)
 
 
-def _records(region: Region) -> Iterator[tuple[bytes, int]]:
-    pairs = itertools.pairwise(region.cut.bounds.tolist())
-    verdicts = region.cut.verdicts.tolist()
-    return ((region.data[start:stop], verdict) for (start, stop), verdict in zip(pairs, verdicts, strict=True))
+def _records(region: Region, which: NDArray[np.int64]) -> Iterator[tuple[int, bytes, int]]:
+    """Position, bytes and verdict of some records."""
+    bounds, verdicts = region.cut.bounds, region.cut.verdicts[which].tolist()
+    starts, stops = bounds[which].tolist(), bounds[which + 1].tolist()
+    for line, start, stop, verdict in zip(which.tolist(), starts, stops, verdicts, strict=True):
+        yield line, region.data[start:stop], verdict
 
 
-def _parse_object(record: bytes) -> _Members:
-    content = record.strip(_WHITE_SPACE)
-    if not content:
-        raise _RefusedError(RejectRule.BLANK_LINE, "a line with nothing in it")
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        raise _RefusedError(RejectRule.NOT_UTF8, "not UTF-8 text") from None
-    maybe_deep = text.count("[") + text.count("{") > _MOST_LEVELS
-    value = _parse_json(text, maybe_deep=maybe_deep)
-    if maybe_deep or _SURROGATE_ESCAPE.search(text):
-        _refuse_unwritable(value)
-    if type(value) is not _Members:
-        raise _RefusedError(RejectRule.NOT_AN_OBJECT, f"JSON, but {_kind(value)} and not an object")
-    return value
-
-
-def _parse_json(text: str, *, maybe_deep: bool) -> Any:  # noqa: ANN401  # JSON is whatever stands there
-    try:
-        value, end = _DECODER.raw_decode(text)
-    except RecursionError:
-        reason = _TOO_DEEP
-    except json.JSONDecodeError as error:
-        # Which of the two is raised for deep text depends on the caller's stack; the reason must not. The decoder's
-        # words may quote the text.
-        found = f"not JSON: {ascii(error.msg)[1:-1]} at character {error.pos + 1:,}"
-        reason = _TOO_DEEP if maybe_deep else found
-    else:
-        if end == len(text):
-            return value
-        reason = _TOO_DEEP if maybe_deep else f"not JSON: text behind the value at character {end + 1:,}"
-    raise _RefusedError(RejectRule.NOT_JSON, reason)
-
-
-def _refuse_unwritable(value: Any) -> None:  # noqa: ANN401  # JSON is whatever stands there
-    try:
-        _text(value).encode()
-    except UnicodeEncodeError:
-        reason = "an escape in a string or a key stands for half a character (a lone surrogate)"
-        raise _RefusedError(RejectRule.LONE_SURROGATE, reason) from None
-
-
-def _text(value: Any, level: int = 1) -> str:  # noqa: ANN401  # JSON is whatever stands there
-    """A value as a cell: a string as it is, everything else as compact JSON."""
-    return str(value) if level == 1 and isinstance(value, str) else _json(value, level)
-
-
-def _json(value: Any, level: int) -> str:  # noqa: ANN401  # JSON is whatever stands there
-    if level > _MOST_LEVELS:
-        raise _RefusedError(RejectRule.NOT_JSON, _TOO_DEEP)
-    if type(value) is _Number:
-        return str(value)
-    if type(value) is _Members:
-        return "{" + ",".join(f"{_json(name, level)}:{_json(item, level + 1)}" for name, item in value) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(_json(item, level + 1) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _kind(value: Any) -> str:  # noqa: ANN401  # JSON is whatever stands there
-    names = {_Number: "a number", str: "a string", bool: "true or false", list: "an array"}
-    return names.get(type(value), "null")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise _RefusedError(RejectRule.NOT_JSON, f"not JSON: {shown(name)} is no number")
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_Members, parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant
-)
+def _plain_lines(region: Region, reader: PlainReader) -> PlainLines:
+    """The plain lines of a region at their positions in it."""
+    lines = raw_column(region.data, region.cut.bounds)
+    odd = (region.cut.verdicts != 0) | region.undecodable()
+    if not odd.any():
+        return reader.read(lines.cast(pl.String))
+    found = reader.read(lines.filter(pl.Series(~odd)).cast(pl.String))
+    return dataclasses.replace(found, which=np.flatnonzero(~odd)[found.which])

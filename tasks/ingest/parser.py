@@ -3,11 +3,11 @@
 Belongs here: parsing at polars' speed, the proof that it gave back every byte, and the exact route for what it did not.
 Does not belong here: where records begin (splitter), what becomes of one with other fields than the header (delimited).
 
-The proof. Where no quote stands in the text, a cell is a stretch of it. polars gives a record as many cells as are
-wanted: empty ones where fields are missing, none for the fields too many. So the cells of a record and the delimiters
-between them are as long as the record if, and only if, it has the wanted number of fields and no byte of it is gone.
-That is one sum for each record; only those where it fails are looked at. Where there are quotes, fields are counted
-first, and the sum over all records, less every quote, is the proof; if that fails, all are parsed by the exact route.
+The proof. A cell is a stretch of the text. polars gives a record as many cells as are wanted: empty ones where fields
+are missing, none for the fields too many. So the cells of a record and the delimiters between them are as long as the
+record if, and only if, it has the wanted number of fields and no byte of it is gone. That is one sum for each record;
+only those where it fails are looked at. Where there are quotes, polars can lose its way behind a field too many, so
+fields are counted first, and the sums of the rest, with the quotes that no cell keeps, must be right for all of them.
 """
 
 from __future__ import annotations
@@ -85,8 +85,7 @@ class Parser:
         return self._proven(cells, data, bounds)
 
     def _proven(self, cells: pl.DataFrame, data: bytes, bounds: NDArray[np.int64]) -> Parsed:
-        held = cells.lazy().select(pl.sum_horizontal(pl.all().str.len_bytes().cast(pl.Int64))).collect().to_series()
-        doubtful = held.to_numpy() + (self._width - 1) != _content_lengths(data, bounds)
+        doubtful = _held(cells) + (self._width - 1) != _content_lengths(data, bounds)
         fields = np.full(len(doubtful), self._width)
         if not doubtful.any():
             return Parsed(cells, fields)
@@ -125,17 +124,17 @@ class Parser:
             return None
 
     def _loses_nothing(self, cells: pl.DataFrame, data: bytes, bounds: NDArray[np.int64]) -> bool:
-        """Whether cells, delimiters, line ends and quotes add up to the bytes."""
+        """Whether the cells, delimiters and quotes of each record are as long as it is."""
         if cells.height != len(bounds) - 1:
             return False
-        delimiters = (self._width - 1) * cells.height
-        content = int(_content_lengths(data, bounds).sum()) - delimiters
-        kept = sum(cells.lazy().select(pl.all().str.len_bytes().sum()).collect().row(0))
-        if self._quote:
-            content -= data.count(self._quote.encode())
-            within = pl.all().str.count_matches(self._quote, literal=True).sum()
-            kept -= sum(cells.lazy().select(within).collect().row(0))
-        return bool(kept == content)
+        kept = _held(cells) + (self._width - 1)
+        quotes = self._splitter.quotes(data)
+        if len(quotes):
+            # Every second quote closes a field, unless another follows: of these two a cell keeps one.
+            closing, opening = quotes[1::2], quotes[2::2]
+            doubled = closing[: len(opening)][opening == closing[: len(opening)] + 1]
+            kept += _within(quotes, bounds) - _within(doubled, bounds)
+        return bool((kept == _content_lengths(data, bounds)).all())
 
     def _exact_cells(self, data: bytes, bounds: NDArray[np.int64]) -> pl.DataFrame:
         starts = range(0, len(bounds) - 1, _EXACT_AT_ONCE)
@@ -145,6 +144,17 @@ class Parser:
         contents = (content_of(data[start:stop]).decode() for start, stop in itertools.pairwise(bounds.tolist()))
         rows = [fields_of(content, self._delimiter, self._quote) for content in contents]
         return pl.DataFrame(dict(zip(self._schema, zip(*rows, strict=True), strict=True)), schema=self._schema)
+
+
+def _held(cells: pl.DataFrame) -> NDArray[np.int64]:
+    """Bytes in the cells of each record."""
+    lengths = pl.all().str.len_bytes().cast(pl.Int64)
+    return cells.lazy().select(pl.sum_horizontal(lengths)).collect().to_series().to_numpy()
+
+
+def _within(positions: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of the positions lie in each record."""
+    return np.diff(np.searchsorted(positions, bounds))
 
 
 def _content_lengths(data: bytes, bounds: NDArray[np.int64]) -> NDArray[np.int64]:

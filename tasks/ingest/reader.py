@@ -18,7 +18,9 @@ from tasks.ingest.reconcile import Tally
 from tasks.ingest.streams import TextStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+    import polars as pl
 
     from schemas.policies import Source
     from tasks.ingest.blocks import Block, FileFacts
@@ -38,9 +40,9 @@ _READERS: dict[str, _FormatReader] = {"csv": read_delimited, "jsonl": read_jsonl
 class RecordReader:
     r"""Reads one raw file, once, in memory that depends on the size of a block and not on the file's.
 
-    Nothing in the file stops it, a header with other columns than the declared ones excepted: what can't be parsed is
-    rejected with its bytes, and a stream that breaks off ends in a rejected record. After each block and at the end
-    the books are checked (law 1). The blocks together are the same for every `block_size`.
+    Nothing in the file stops it, columns that drifted as `Source(drift=...)` does not bear excepted: what can't be
+    parsed is rejected with its bytes, and a stream that breaks off ends in a rejected record. After each block and at
+    the end the books are checked (law 1). The blocks together are the same for every `block_size`.
 
     Example:
         >>> import io
@@ -63,6 +65,7 @@ class RecordReader:
         block_size: int = BLOCK_SIZE,
         max_record_bytes: int = MAX_RECORD_BYTES,
         copy: Callable[[], BinaryIO] | None = None,
+        dtypes: Mapping[str, pl.DataType] | None = None,
     ) -> None:
         """Prepares to read; the stream stays the caller's to close.
 
@@ -74,13 +77,16 @@ class RecordReader:
             block_size: bytes of text read at once.
             max_record_bytes: the longest record that is parsed, less than 4 GiB.
             copy: opens a place for the decompressed text; called if the file is compressed, and is text.
+            dtypes: the declared types of columns, held against those that a Parquet file stores.
 
         Raises:
             DeclarationError: neither declaration nor name tell the format, or the dialect is impossible.
         """
         self.path = path
         dialect = Dialect.of(path, source)
-        self._request = ReadRequest(path, dialect, tuple(columns), block_size, max_record_bytes)
+        self._request = ReadRequest(
+            path, dialect, tuple(columns), block_size, max_record_bytes, source.drift, source, dtypes or {}
+        )
         self._stream = stream
         self._copy = copy
         self._begun = False
@@ -90,7 +96,7 @@ class RecordReader:
         """Yields the blocks; at least one record or reject is in each.
 
         Raises:
-            HeaderError: the file's columns are not the declared ones.
+            HeaderError: the file's columns are not the declared ones, in a way that stops the partition.
             DumpUnreadableError: the disk or the network failed.
             BooksError: records and rejects are not the file; a defect.
         """
@@ -142,6 +148,8 @@ class RecordReader:
             header_size=facts.header_size,
             records=records,
             notes=(*self._compression_notes(text, size), *facts.notes),
+            drift=facts.drift,
+            dialect=facts.dialect,
         )
 
     def _compression_notes(self, text: TextStream, size: int) -> tuple[str, ...]:

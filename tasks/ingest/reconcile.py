@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from tasks.ingest.blocks import Block
 
-_PLACE = [pl.col(name).cast(pl.Int64) for name in (RECORD, OFFSET, LENGTH)]
-_HELD = pl.col(RAW).bin.size().cast(pl.Int64)
 _FIX = "This is a defect of Winnow: nothing was published; please report it with the file."
 
 
@@ -51,13 +49,14 @@ class Tally:
         Raises:
             BooksError: its records are not the next ones, leave a gap between their bytes, or lost some of them.
         """
-        places = [frame.select(*_PLACE, _HELD) for frame in (block.records, block.rejects)]
-        together = pl.concat(places)
+        frames = [frame for frame in (block.records, block.rejects) if frame.height]
+        numbers, *places = (_column(frames, name) for name in (RECORD, OFFSET, LENGTH, RAW))
         if block.rejects.height:
-            together = together.sort(RECORD)
-        self._check_numbers(together.get_column(RECORD).to_numpy())
-        if together.get_column(OFFSET).null_count() < together.height:
-            self._check_bytes(*(together.get_column(name).to_numpy() for name in (OFFSET, LENGTH, RAW)))
+            order = np.argsort(numbers, kind="stable")
+            numbers, places = numbers[order], [column[order] for column in places]
+        self._check_numbers(numbers)
+        if block.has_places:
+            self._check_bytes(*places)
         self.parsed += block.records.height
         self.rejected += block.rejects.height
 
@@ -98,3 +97,10 @@ class Tally:
 
     def _error(self, found: str, expected: str) -> BooksError:
         return BooksError(found, expected=expected, where=shown(self.path), fix=_FIX)
+
+
+def _column(frames: list[pl.DataFrame], name: str) -> NDArray[np.int64]:
+    """A column of all frames as numbers; of the raw bytes, how many there are, and 0 for a null."""
+    columns = [frame.get_column(name) for frame in frames]
+    numbers = [column.bin.size() if column.dtype == pl.Binary else column for column in columns]
+    return np.concatenate([column.fill_null(0).to_numpy().astype(np.int64) for column in numbers])

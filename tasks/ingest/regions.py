@@ -15,6 +15,7 @@ import polars as pl
 
 from schemas.records import LENGTH, LINE, OFFSET, RECORD
 from tasks.ingest.blocks import raw_column
+from tasks.ingest.encodings import PLAIN, Spelling
 from tasks.ingest.rejects import RejectRule
 from tasks.ingest.splitter import Cut
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
     from tasks.ingest.splitter import Splitter
     from tasks.ingest.streams import TextStream
-
-#: Bytes whose encoding is tried at once; a failure costs trying each record in them.
-_DECODED_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ class Region:
         line: number of the physical line on which it begins.
         first_record: number of its first record.
         cut: where its records are.
+        spelling: how its text is written.
     """
 
     data: bytes
@@ -47,6 +46,7 @@ class Region:
     line: int
     first_record: int
     cut: Cut
+    spelling: Spelling = PLAIN
 
     @property
     def records(self) -> int:
@@ -62,14 +62,15 @@ class Region:
             lines=cut.lines[1:],
             verdicts=cut.verdicts[1:],
         )
-        return Region(self.data[start:], self.offset + start, self.line, self.first_record + 1, rest)
+        data, number = self.data[start:], self.first_record + 1
+        return dataclasses.replace(self, data=data, offset=self.offset + start, first_record=number, cut=rest)
 
     def chosen(self, mask: NDArray[np.bool_]) -> tuple[bytes, NDArray[np.int64]]:
         """The text of some of the records on its own, and its bounds."""
         return chosen(self.data, self.cut.bounds, mask)
 
     def places(self, mask: NDArray[np.bool_]) -> pl.DataFrame:
-        """Some of the records as the columns of `PLACE_SCHEMA`; the bytes of all are in memory as long as theirs are."""
+        """Some of the records as the columns of `PLACE_SCHEMA`, which keep the bytes of all in memory."""
         cut = self.cut
         raw = raw_column(self.data, cut.bounds)
         return pl.DataFrame(
@@ -83,18 +84,11 @@ class Region:
 
     def undecodable(self) -> NDArray[np.bool_]:
         """For each record whether it is not UTF-8."""
-        found = np.zeros(self.records, np.bool_)
-        if self.data.isascii():
-            return found
-        bounds = self.cut.bounds
-        first = 0
-        while first < self.records:
-            reach = bounds[first] + _DECODED_AT_ONCE
-            behind = max(first + 1, int(np.searchsorted(bounds, reach, side="right")) - 1)
-            if not _is_utf8(self.data[bounds[first] : bounds[behind]]):
-                found[first:behind] = [not _is_utf8(self.data[bounds[i] : bounds[i + 1]]) for i in range(first, behind)]
-            first = behind
-        return found
+        return self.spelling.undecodable(self.data, self.cut.bounds)
+
+    def plain(self, mask: NDArray[np.bool_]) -> tuple[bytes, NDArray[np.int64]]:
+        """The text of some of the records, which can be decoded, as the parser takes it."""
+        return self.spelling.plain(*self.chosen(mask))
 
 
 def chosen(data: bytes, bounds: NDArray[np.int64], mask: NDArray[np.bool_]) -> tuple[bytes, NDArray[np.int64]]:
@@ -114,7 +108,15 @@ def chosen(data: bytes, bounds: NDArray[np.int64], mask: NDArray[np.bool_]) -> t
     return text, np.append(0, np.cumsum(np.diff(bounds)[mask]))
 
 
-def regions(text: TextStream, splitter: Splitter, *, block_size: int, first_record: int = 1) -> Iterator[Region]:
+def regions(
+    text: TextStream,
+    splitter: Splitter,
+    *,
+    block_size: int,
+    first_record: int = 1,
+    first_line: int = 1,
+    spelling: Spelling = PLAIN,
+) -> Iterator[Region]:
     """The rest of a text, cut into regions one after another without a gap.
 
     If the stream breaks off, what stands behind the last whole record is one more record, which may be empty, with the
@@ -126,27 +128,39 @@ def regions(text: TextStream, splitter: Splitter, *, block_size: int, first_reco
         block_size: bytes read at once. Memory is a few times the greatest of this, the longest record, and what one
             compressed slice expands to.
         first_record: number of the first record.
+        first_line: number of the line on which it begins.
+        spelling: how the text is written.
     """
-    start = Region(b"", text.size, 1, first_record, Cut.nothing(within_line=False))
-    pending, ended = b"", False
+    start = Region(b"", text.size, first_line, first_record, Cut.nothing(within_line=False), spelling)
+    pending, shadow, tail, width, ended = b"", b"", b"", spelling.width, False
     while not ended:
         # Doubling what is pending keeps the work linear where a record spans many blocks.
         wanted = max(block_size, len(pending))
         block = text.read(wanted)
         ended = len(block) < wanted
+        if spelling != PLAIN:
+            # What was not settled is looked at again, in front of what follows.
+            block, tail = tail + block, b""
+        part = spelling.shadow(block, final=ended)
         # What stands behind the last line end is not looked at yet, so that a region is the whole text in hand.
-        stop = len(block) if ended else block.rfind(b"\n") + 1 or len(block)
-        pending, tail = b"".join([pending, memoryview(block)[:stop]]), block[stop:]
+        stop = len(part) if ended else part.rfind(b"\n") + 1 or len(part)
+        plain = part is block
+        pending, tail = b"".join([pending, tail, memoryview(block)[: stop * width]]), block[stop * width :]
+        shadow = pending if plain else b"".join([shadow, memoryview(part)[:stop]])
         more = True
         while more:
             final = ended and not text.broken
-            cut = splitter.split(pending, final=final, within_line=start.cut.within_line)
+            cut = splitter.split(shadow, final=final, within_line=start.cut.within_line)
             more = cut.more
             if cut.end:
+                shadow = shadow[cut.end :]
+                # Half a unit at the end of all is one in the shadow.
+                cut = dataclasses.replace(cut, bounds=np.minimum(cut.bounds * width, len(pending)))
                 region = dataclasses.replace(start, data=pending[: cut.end], cut=cut)
                 yield region
                 pending, start = pending[cut.end :], _behind(region)
-        pending += tail
+                shadow = pending if plain else shadow
+    pending += tail
     if text.broken:
         yield dataclasses.replace(start, data=pending, cut=_truncated(len(pending)))
 
@@ -155,17 +169,10 @@ def _behind(region: Region) -> Region:
     """An empty region that begins where another ends."""
     cut = Cut.nothing(within_line=region.cut.within_line)
     line, record = region.line + region.cut.line_ends, region.first_record + region.records
-    return Region(b"", region.offset + len(region.data), line, record, cut)
+    offset = region.offset + len(region.data)
+    return dataclasses.replace(region, data=b"", offset=offset, line=line, first_record=record, cut=cut)
 
 
 def _truncated(length: int) -> Cut:
     verdicts = np.full(1, RejectRule.TRUNCATED_STREAM.code, np.uint8)
     return Cut(np.array([0, length]), np.zeros(1, np.int64), verdicts, 0, within_line=False, more=False)
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -29,13 +29,15 @@ class RejectRule(enum.StrEnum):
     BLANK_LINE = "ingest.blank_line"
     UNCLOSED_QUOTE = "ingest.unclosed_quote"
     STRAY_QUOTE = "ingest.stray_quote"
-    NOT_UTF8 = "ingest.not_utf8"
+    NOT_UTF8 = "ingest.not_utf8"  # or not text in whatever encoding the file has; the reason names it
     RECORD_TOO_LONG = "ingest.record_too_long"
     TRUNCATED_STREAM = "ingest.truncated_stream"
     NOT_JSON = "ingest.not_json"
     NOT_AN_OBJECT = "ingest.not_an_object"
     LONE_SURROGATE = "ingest.lone_surrogate"
     UNREADABLE_PARQUET = "ingest.unreadable_parquet"
+    REPEATED_HEADER = "ingest.repeated_header"
+    FOOTER = "ingest.footer"
 
     @property
     def code(self) -> int:
@@ -88,13 +90,17 @@ def reject_by_code(
     return reject_frame(places, rules.gather(which.ravel()), reasons.gather(which.ravel()))
 
 
-def text_reason(*, fields: int, max_record_bytes: int, broken: str | None) -> Callable[[RejectRule, int], str]:
+def text_reason(
+    *, fields: int, max_record_bytes: int, broken: str | None, encoding: str = "utf-8", footer: int = 0
+) -> Callable[[RejectRule, int], str]:
     """Puts into words why a record of text is rejected.
 
     Args:
         fields: how many the header has.
         max_record_bytes: the longest record.
         broken: how the stream broke off, if it did.
+        encoding: that the text is read in.
+        footer: how many of the last records are declared to be none.
 
     Returns:
         A function of the rule and the number of fields found, which counts for the two rules about it only.
@@ -107,9 +113,11 @@ def text_reason(*, fields: int, max_record_bytes: int, broken: str | None) -> Ca
         RejectRule.BLANK_LINE: "a line with nothing in it",
         RejectRule.UNCLOSED_QUOTE: f"a quoted field ends neither within {max_record_bytes:,} bytes nor before the text",
         RejectRule.STRAY_QUOTE: "a quote inside an unquoted field, or text behind a closing quote",
-        RejectRule.NOT_UTF8: "not UTF-8 text",
+        RejectRule.NOT_UTF8: f"not {encoding.upper()} text",
         RejectRule.RECORD_TOO_LONG: f"part of a line of more than {max_record_bytes:,} bytes",
         RejectRule.TRUNCATED_STREAM: f"behind the last whole record: {broken}",
+        RejectRule.REPEATED_HEADER: "the header once more",
+        RejectRule.FOOTER: f"one of the last {footer:,} records, declared to be a footer",
     }
     counted = (RejectRule.TOO_FEW_FIELDS, RejectRule.TOO_MANY_FIELDS)
     return lambda rule, found: f"{found:,} fields, {fields:,} expected" if rule in counted else constant[rule]

@@ -132,8 +132,8 @@ class Splitter:
         lines, complete = self._lines(text, most_lines, within_line=within_line, final=final)
         if not len(lines.ends):
             return Cut.nothing(within_line=within_line)
-        inside = self._inside_quotes(data, int(lines.ends[-1]))
-        every = self._records(text, lines, inside, final=final and complete)
+        quotes = self.quotes(data, int(lines.ends[-1]))
+        every = self._records(text, lines, quotes, final=final and complete)
         records = every.first(_MOST_LINES)
         if records.stop:
             return self._cut(lines, records, more=not complete or records is not every)
@@ -168,59 +168,60 @@ class Splitter:
         line_of = np.searchsorted(ends, every)
         return _Lines(every, whole, too_long[line_of])
 
-    def _inside_quotes(self, data: bytes, end: int) -> NDArray[np.uint8] | None:
-        """For each byte whether an odd number of quotes stands up to and with it; None when there is no quote."""
+    def quotes(self, data: bytes, end: int | None = None) -> NDArray[np.int64]:
+        """Where quotes stand in the text up to `end`."""
         if self.quote is None or data.find(self.quote, 0, end) < 0:
-            return None
-        is_quote = np.frombuffer(data, np.uint8, end) == self.quote
-        inside: NDArray[np.uint8] = np.bitwise_xor.accumulate(is_quote.view(np.uint8))
-        return inside
+            return np.zeros(0, np.int64)
+        return _positions(np.frombuffer(data, np.uint8)[:end], self.quote)
 
-    def _records(
-        self, text: NDArray[np.uint8], lines: _Lines, inside: NDArray[np.uint8] | None, *, final: bool
-    ) -> _Records:
+    def _records(self, text: NDArray[np.uint8], lines: _Lines, quotes: NDArray[np.int64], *, final: bool) -> _Records:
         count = len(lines.ends)
         too_long = np.where(lines.too_long, np.uint8(RejectRule.RECORD_TOO_LONG.code), np.uint8(0))
-        if inside is None:
+        if not len(quotes):
             return _Records(np.arange(count), too_long, count)
-        after = inside[lines.ends - 1]
-        before = np.concatenate([np.zeros(1, np.uint8), after[:-1]])
+        after = np.searchsorted(quotes, lines.ends) % 2
+        before = np.append(0, after[:-1])
         last = _last_lines(before, after, lines.whole)
-        flaws = self._first_flaws(text, lines, before, inside)
+        flaws = self._first_flaws(text, lines, before, quotes)
         verdicts = self._judge(lines, last, flaws, final=final)
         verdicts = np.where(lines.too_long, too_long, verdicts)
         return _choose(last, verdicts)
 
     def _first_flaws(
-        self, text: NDArray[np.uint8], lines: _Lines, before: NDArray[np.uint8], inside: NDArray[np.uint8]
+        self, text: NDArray[np.uint8], lines: _Lines, before: NDArray[np.int64], quotes: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """For each line, were it a record's start, the position of the first misplaced quote at or behind it."""
-        quotes = np.flatnonzero(text[: len(inside)] == self.quote)
-        may_open, may_close = self._neighbours(text, quotes)
         flaws = np.full(len(lines.ends), _NOWHERE)
         for parity in (0, 1):
-            opens = np.arange(len(quotes)) % 2 == parity
-            misplaced = quotes[np.where(opens, ~may_open, ~may_close)]
             mine = np.flatnonzero(before == parity)
-            if len(misplaced):
-                flaws[mine] = np.append(misplaced, _NOWHERE)[np.searchsorted(misplaced, lines.starts[mine])]
+            if not len(mine):
+                continue
+            opening, closing = quotes[parity::2], quotes[1 - parity :: 2]
+            misplaced = np.sort(
+                np.concatenate([opening[~self._may_open(text, opening)], closing[~self._may_close(text, closing)]])
+            )
+            flaws[mine] = np.append(misplaced, _NOWHERE)[np.searchsorted(misplaced, lines.starts[mine])]
         return flaws
 
-    def _neighbours(
-        self, text: NDArray[np.uint8], quotes: NDArray[np.int64]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """For each quote whether the byte before it lets it open, and the one behind it lets it close, a field.
+    def _may_open(self, text: NDArray[np.uint8], quotes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """For each quote whether the byte before it lets it open a field: a second one opens a field again."""
+        allowed: NDArray[np.bool_] = self._border[text[quotes - 1]] | (quotes == 0)
+        return allowed
 
-        A second quote may stand on either side: a doubled one closes the field and at once opens it again.
-        """
+    def _may_close(self, text: NDArray[np.uint8], quotes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """For each quote whether what is behind it lets it close a field: before a second one it does so, too."""
+        following = text[np.minimum(quotes + 1, len(text) - 1)]
+        allowed: NDArray[np.bool_] = self._border[following] | (quotes + 1 == len(text))
+        returns = np.flatnonzero(following == _CR)
+        allowed[returns] |= text[np.minimum(quotes[returns] + 2, len(text) - 1)] == _LF
+        return allowed
+
+    @property
+    def _border(self) -> NDArray[np.bool_]:
+        """For each byte whether a field may begin behind it, and end before it."""
         border = np.zeros(256, np.bool_)
         border[[byte for byte in (self.delimiter, self.quote, _LF) if byte is not None]] = True
-        may_open = border[text[quotes - 1]] | (quotes == 0)
-        following = text[np.minimum(quotes + 1, len(text) - 1)]
-        second = text[np.minimum(quotes + 2, len(text) - 1)]
-        ended = quotes + 1 == len(text)
-        line_end = (following == _CR) & (second == _LF)
-        return may_open, border[following] | line_end | ended
+        return border
 
     def _judge(
         self, lines: _Lines, last: NDArray[np.int64], flaws: NDArray[np.int64], *, final: bool
@@ -257,10 +258,12 @@ class Splitter:
         if self.delimiter is None or len(bounds) < 2:
             return np.ones(len(bounds) - 1, np.int64)
         found = (np.frombuffer(data, np.uint8) == self.delimiter).view(np.uint8)
-        inside = self._inside_quotes(data, len(data))
-        if inside is not None:
+        quotes = self.quotes(data)
+        if len(quotes):
             # Each record has an even number of quotes, so that every one begins outside.
-            found &= inside ^ 1
+            outside = np.ones(len(quotes) + 1, np.uint8)
+            outside[1::2] = 0
+            found &= np.repeat(outside, np.diff(quotes, prepend=0, append=len(data)))
         return np.add.reduceat(found, bounds[:-1], dtype=np.int64) + 1
 
 
@@ -270,7 +273,7 @@ def _positions(text: NDArray[np.uint8], byte: int) -> NDArray[np.int64]:
     return np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
 
 
-def _last_lines(before: NDArray[np.uint8], after: NDArray[np.uint8], whole: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _last_lines(before: NDArray[np.int64], after: NDArray[np.int64], whole: NDArray[np.bool_]) -> NDArray[np.int64]:
     """For each line, were it a record's start, the line that ends the record, or the number of lines if none does."""
     count = len(before)
     last = np.arange(count)

@@ -12,7 +12,7 @@ import functools
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
 import polars as pl
@@ -27,7 +27,7 @@ from tasks.ingest.streams import TextStream
 from tasks.job import Job, Staged, StagedFile
 from tasks.publish.contract import contract_fingerprint
 from tasks.store.paths import staging_key
-from tasks.validate.screening import Screening
+from tasks.validate.screening import Judged, Screening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from schemas.policies import Source
     from tasks.ingest.blocks import Block
     from tasks.store.home import Store
+
+_T = TypeVar("_T")
 
 
 def stage_partition(
@@ -71,6 +73,15 @@ def _report(progress: Callable[[float], None], stream: BinaryIO, before: int, to
     progress(min(1.0, (before + stream.tell()) / total) if total else 1.0)
 
 
+class _Judged(NamedTuple):
+    """A block that was read and judged, and what of it is staged."""
+
+    records: pl.DataFrame | None
+    rejects: pl.DataFrame
+    judged: Judged | None
+    redelivered: bool
+
+
 class _Staging:
     """What has come of a partition's blocks so far."""
 
@@ -92,9 +103,11 @@ class _Staging:
         with contextlib.ExitStack() as stack:
             text = _Text(self.store, staging_key(self.job.dataset, self.job.partition, f"text-{number:05d}"), stack)
             source, columns = self.dataset.source, self.screening.names
-            reader = RecordReader(stream, path=path, source=source, columns=columns, copy=text.open)
-            for index, block in enumerate(_read_ahead(reader)):
-                self._enter(block, number, index, keys, judged=not first)
+            dtypes = self.screening.dtypes
+            reader = RecordReader(stream, path=path, source=source, columns=columns, copy=text.open, dtypes=dtypes)
+            judged = self._judged(_ahead(reader), number, redelivered=bool(first))
+            for index, each in enumerate(_ahead(judged)):
+                self._enter(each, f"{number:05d}-{index:05d}", keys)
                 report()
         raw = reader.report
         if first and raw.sha256 != first.sha256:
@@ -104,21 +117,26 @@ class _Staging:
         header, records, rejects = self._header(raw), tuple(keys["records"]), tuple(keys["rejects"])
         self.files.append(StagedFile(raw, header, records, rejects, text.key if text.opened else None, stamp))
 
-    def _enter(self, block: Block, number: int, index: int, keys: dict[str, list[str]], *, judged: bool) -> None:
-        name, input_number = f"{number:05d}-{index:05d}", pl.lit(number, pl.UInt32).alias(INPUT)
-        if block.records.height:
-            rows = block.records.select(input_number, pl.all())
-            if not judged or not block.has_places:
-                keys["records"].append(self._write("records", name, rows))
-            if judged:
-                self._judge(name, rows)
-        if block.rejects.height:
-            keys["rejects"].append(self._write("rejects", name, block.rejects.select(input_number, pl.all())))
-            if judged:
-                self.reasons.update(block.rejects.get_column(RULES).explode().to_list())
+    def _judged(self, blocks: Iterable[Block], number: int, *, redelivered: bool) -> Iterator[_Judged]:
+        numbered = (pl.lit(number, pl.UInt32).alias(INPUT), pl.all())
+        for block in blocks:
+            records, rejects = block.records.lazy().select(numbered), block.rejects.lazy().select(numbered).collect()
+            judged = self.screening.judge(records) if block.records.height and not redelivered else None
+            # Of what can be parsed again, nothing is kept but what the judge made of it.
+            kept = records.collect() if redelivered or not block.has_places else None
+            yield _Judged(kept, rejects, judged, redelivered)
 
-    def _judge(self, name: str, rows: pl.DataFrame) -> None:
-        judged = self.screening.judge(rows)
+    def _enter(self, block: _Judged, name: str, keys: dict[str, list[str]]) -> None:
+        if block.records is not None and block.records.height:
+            keys["records"].append(self._write("records", name, block.records))
+        if block.rejects.height:
+            keys["rejects"].append(self._write("rejects", name, block.rejects))
+        if not block.redelivered:
+            self.reasons.update(block.rejects.get_column(RULES).explode().to_list())
+        if block.judged:
+            self._keep(name, block.judged)
+
+    def _keep(self, name: str, judged: Judged) -> None:
         self.counts.update({key: value or 0 for key, value in judged.counts.items()})
         for kind in self.keys:
             frame: pl.DataFrame = getattr(judged, kind)
@@ -146,7 +164,7 @@ class _Staging:
         """All of it, after the last file."""
         if not self.keys["candidates"]:
             empty = pl.DataFrame(schema={INPUT: pl.UInt32, **record_schema(self.screening.names)})
-            self._judge("none", empty)
+            self._keep("none", self.screening.judge(empty.lazy()))
         return Staged(
             files=tuple(self.files),
             rejects=tuple(RejectCount(reason, records) for reason, records in sorted(self.reasons.items())),
@@ -172,14 +190,14 @@ class _Text:
         return self._stack.enter_context(Path(path).open("wb"))
 
 
-def _read_ahead(blocks: Iterable[Block]) -> Iterator[Block]:
-    """The same blocks; while one is judged, a thread reads the next."""
-    iterator = iter(blocks)
-    with ThreadPoolExecutor(1, thread_name_prefix="winnow-read") as reader:
-        waiting = reader.submit(next, iterator, None)
-        while (block := waiting.result()) is not None:
-            waiting = reader.submit(next, iterator, None)
-            yield block
+def _ahead(items: Iterable[_T]) -> Iterator[_T]:
+    """The same items; while one is worked on, a thread makes the next."""
+    iterator = iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="winnow-ahead") as maker:
+        waiting = maker.submit(next, iterator, None)
+        while (item := waiting.result()) is not None:
+            waiting = maker.submit(next, iterator, None)
+            yield item
 
 
 def same_files(job: Job, dataset: Dataset, inputs: Sequence[RawFile]) -> bool:

@@ -85,6 +85,15 @@ class TextStream:
         """From now on writes to `copy` what is read; before anything else is read."""
         self._copy = copy
 
+    def peek(self, size: int) -> bytes:
+        """The next `size` bytes, or all that are left when they are fewer; they are still to be read."""
+        parts, have = [self._left], len(self._left)
+        while have < size and (chunk := self._next_chunk()):
+            parts.append(chunk)
+            have += len(chunk)
+        self._left = memoryview(b"".join(parts)) if len(parts) > 1 else self._left
+        return bytes(self._left[:size])
+
     def skip(self, prefix: bytes) -> int:
         """Reads past `prefix` if it comes next; the bytes skipped."""
         while len(self._left) < len(prefix) and (chunk := self._next_chunk()):

@@ -150,11 +150,12 @@ def _instant(text: pl.Expr, text_format: str, dtype: pl.Datetime, zone: str | No
         text = pl.when(coarse.dt.year().is_between(*_NANOSECOND_YEARS)).then(text)
     unit = dtype.time_unit
     if any(directive in text_format for directive in _OFFSET_DIRECTIVES):
-        parsed = text.str.to_datetime(text_format, strict=False, time_unit=unit, time_zone="UTC")
+        parsed = text.str.to_datetime(text_format, strict=False, time_unit=unit, time_zone="UTC", cache=False)
         parsed = parsed.dt.convert_time_zone(dtype.time_zone) if dtype.time_zone else parsed.dt.replace_time_zone(None)
         return _with_plain_year(parsed, text_format, dtype)
-    naive = pl.Datetime(unit)
-    parsed = _with_plain_year(text.str.to_datetime(text_format, strict=False, time_unit=unit), text_format, naive)
+    # Instants seldom repeat, as days do: remembering what was parsed costs more than it saves.
+    naive = text.str.to_datetime(text_format, strict=False, time_unit=unit, cache=False)
+    parsed = _with_plain_year(naive, text_format, pl.Datetime(unit))
     if dtype.time_zone is None:
         return parsed
     # An hour that the clock shows twice, or never, is no instant: null, so that the row is set aside with its reason.

@@ -48,6 +48,7 @@ class Change:
         reason: for a repair row, why; None leaves it to the step's name.
         is_misread: whether the text before is such that a cast would take what is left of it for another value; None
             when it never is.
+        only_removes: whether it leaves a cell as it is or empties it, and does nothing else.
     """
 
     column: str
@@ -57,6 +58,7 @@ class Change:
     is_repair: Callable[[pl.Expr, pl.Expr], pl.Expr] | None = None
     reason: str | None = None
     is_misread: Callable[[pl.Expr], pl.Expr] | None = None
+    only_removes: bool = False
 
     @property
     def text_before(self) -> pl.Expr:
@@ -67,6 +69,14 @@ class Change:
     def text_after(self) -> pl.Expr:
         """The cell's text after this change."""
         return _text(self.column, self.position)
+
+    @property
+    def touched(self) -> pl.Expr:
+        """How many cells the change makes different."""
+        if self.only_removes:
+            # Counting what is missing is far cheaper than comparing texts.
+            return self.text_after.null_count() - self.text_before.null_count()
+        return self.text_before.ne_missing(self.text_after).sum()
 
     @property
     def repaired(self) -> pl.Expr:
@@ -177,7 +187,7 @@ class NormalisePlan:
         """Aggregates over all rows: how many cells each change touched, and of them how many it repaired."""
         exprs = []
         for number, change in enumerate(self._all()):
-            exprs.append(change.text_before.ne_missing(change.text_after).sum().alias(f"{number}.touched"))
+            exprs.append(change.touched.alias(f"{number}.touched"))
             if change.is_repair:
                 exprs.append(change.repaired.sum().alias(f"{number}.repaired"))
         return exprs
@@ -206,7 +216,8 @@ def _changes(dataset: Dataset, column: str) -> Iterator[Change]:
             yield Change(column, position, "correction", after, lambda b, a: b.ne_missing(a), correction.reason)
     if dataset.source.null_tokens:
         position += 1
-        yield Change(column, position, "null_tokens", lambda text: without_tokens(text, dataset.source.null_tokens))
+        after = functools.partial(without_tokens, tokens=dataset.source.null_tokens)
+        yield Change(column, position, "null_tokens", after, only_removes=True)
     for step in dataset.steps:
         if column in step.columns:
             position += 1

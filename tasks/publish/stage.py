@@ -113,4 +113,5 @@ def _outcome(
         books=entry.total,
         rules=tuple(RuleCount(rule.id, rule.severity, broken.get(rule.id, 0)) for rule in dataset.rules),
         rejects=entry.rejects,
+        drift=entry.drift,
     )

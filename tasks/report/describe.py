@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from schemas.errors import shown
+from schemas.policies import Drift
 from tasks.normalise.casts import formats_of
 from tasks.normalise.plan import NormalisePlan
 from tasks.report.card import Card, ColumnCard, RuleCard
@@ -76,12 +78,23 @@ def _type(dtype: pl.DataType) -> str:
 
 
 def _steps(dataset: Dataset) -> Iterator[str]:
+    yield from _drift(dataset.source.drift)
     if dataset.source.null_tokens:
         yield f"missing is {', '.join(repr(token) for token in dataset.source.null_tokens)}"
     for step in dataset.steps:
         yield f"{step.name} {', '.join(step.columns)}{' (leaves repairs)' if step.changes_value else ''}"
     for correction in dataset.corrections:
         yield f"correction of {correction.column} where {correction.where}: {correction.reason}"
+
+
+def _drift(drift: Drift) -> Iterator[str]:
+    """What is declared of drift, where it is not the default."""
+    for kind in ("missing", "extra", "reordered", "widened"):
+        policy = getattr(drift, kind)
+        if policy != getattr(Drift(), kind):
+            yield f"{kind} columns: {policy}"
+    for other, name in drift.renamed.items():
+        yield f"a column called {shown(other)} is read as {name}"
 
 
 def _dedupe(dataset: Dataset) -> Iterator[str]:

@@ -18,7 +18,7 @@ from tasks.validate.screening import compiled
 
 if TYPE_CHECKING:
     from schemas.dataset import Dataset
-    from schemas.records import Manifest
+    from schemas.records import Manifest, PartitionEntry
     from tasks.job import Job, Outcome
     from tasks.report.quarantine import SetAside
     from tasks.store.home import Store
@@ -51,6 +51,7 @@ def run_report(job: Job, store: Store, dataset: Dataset, outcome: Outcome) -> Ru
         before=before.total if before else None,
         kept_before=_kept(parent) if parent else None,
         kept_now=_kept(manifest),
+        partition_before=_before(manifest, job.partition),
     )
     store.create(report_key(job.dataset, job.partition, manifest.version), summary(report).encode())
     return report
@@ -77,6 +78,11 @@ def _parent(store: Store, manifest: Manifest) -> Manifest | None:
         return read_manifest(store, manifest.dataset, manifest.parent)
     except VersionNotFoundError:  # an old version may have been removed
         return None
+
+
+def _before(manifest: Manifest, partition: str) -> PartitionEntry | None:
+    earlier = max((name for name in manifest.partitions if name < partition), default=None)
+    return None if earlier is None else manifest.partitions[earlier]
 
 
 def _kept(manifest: Manifest) -> int:

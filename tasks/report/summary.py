@@ -12,6 +12,7 @@ import jinja2
 import msgspec
 
 from schemas.records import Books, PartitionEntry, RuleCount
+from tasks.report.drift import done, drift_rows, is_new, told
 from tasks.report.escape import as_markdown
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class RunReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rows of the clean table in the parent version; None for the first version."""
     kept_now: int
     """Rows of the clean table in this version."""
+    partition_before: PartitionEntry | None = None
+    """The partition whose name comes before this one's among the version's; None for its first."""
 
 
 def share(part: int, whole: int) -> str:
@@ -80,6 +83,28 @@ def removed_by_rule(report: RunReport) -> list[dict[str, str | int]]:
     return sorted(rules + rejects, key=lambda row: (-int(row["rows"]), str(row["rule"])))
 
 
+def drifted(report: RunReport) -> list[dict[str, str | int]]:
+    """Table rows, one for each way in which columns drifted: what, what was done, in which files, and since when."""
+    earlier = report.partition_before
+    before = [finding for findings in earlier.drift.values() for finding in findings] if earlier else []
+    return [
+        {
+            "drift": told(row.finding),
+            "done": done(row.finding),
+            "file": row.files[0],
+            "files": len(row.files),
+            "since": _since(earlier, new=is_new(row.finding, before)),
+        }
+        for row in drift_rows(report.entry.drift)
+    ]
+
+
+def _since(earlier: PartitionEntry | None, *, new: bool) -> str:
+    if earlier is None:
+        return "there is no partition before"
+    return f"new: not so in {earlier.partition}" if new else f"as in {earlier.partition}"
+
+
 def _row(rule: str, severity: str, reason: str, rows: int, records: int) -> dict[str, str | int]:
     return {"rule": rule, "severity": severity, "rows": rows, "share": share(rows, records), "reason": reason}
 
@@ -90,6 +115,7 @@ def summary(report: RunReport) -> str:
     return _template("summary.md.jinja").render(
         report=report,
         total=report.entry.total,
+        drifted=drifted(report),
         broken=[row for row in table if row["rows"]],
         unbroken=sum(1 for row in table if not row["rows"]),
         redeliveries=[raw for raw in report.entry.inputs if raw.redelivery_of],

@@ -68,15 +68,16 @@ class Screening:
     def __init__(self, dataset: Dataset) -> None:
         self.plan = NormalisePlan(dataset)
         self.rules = compiled(dataset, self.plan)
-        self.names = [column.name for column in dataset.columns]
+        self.dtypes = {column.name: column.dtype for column in dataset.columns}
+        self.names = list(self.dtypes)
 
-    def judge(self, records: pl.DataFrame) -> Judged:
+    def judge(self, records: pl.LazyFrame) -> Judged:
         """Casts and judges a block.
 
         Args:
             records: as ingest yields them, with `_input` UInt32, the number of their file.
         """
-        judged = self.plan.applied(records.lazy()).with_columns(self.rules.row_words(self.plan.uncastable()))
+        judged = self.plan.applied(records).with_columns(self.rules.row_words(self.plan.uncastable()))
         stopping = self.rules.broken(Severity.QUARANTINE, Severity.FAIL)
         cells = [pl.col(raw_name(name)).alias(name) for name in self.names]
         candidates, flagged, touched, counted = pl.collect_all(

@@ -81,8 +81,8 @@ def test_an_unknown_column_in_unique_is_refused() -> None:
     ("settings", "message"),
     [
         ({"drop_invalid_rows": True}, "drop_invalid_rows"),
-        ({"strict": "filter"}, r"extra_columns='ignore'"),
-        ({"ordered": True}, "order of columns"),
+        ({"strict": "filter"}, r"extra='ignore'"),
+        ({"ordered": True}, "reordered='fail'"),
         ({"add_missing_columns": True}, "invent values"),
         ({"dtype": pl.String}, "overrides"),
         ({"parsers": Parser(lambda frame: frame)}, "parsers do nothing"),

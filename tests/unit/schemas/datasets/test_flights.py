@@ -52,7 +52,7 @@ RULES = """
     time_hour.castable time_hour.not_nullable
     goes_elsewhere schedule_agrees zones_agree departure_complete arrival_complete departed_before_arriving
     dep_delay_agrees arr_delay_agrees speed_plausible
-    record.duplicate_key record.extra_key
+    record.duplicate_key record.extra_column record.missing_column
     carrier+flight+origin+time_hour.conflict
 """
 

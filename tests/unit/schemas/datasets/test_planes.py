@@ -28,7 +28,7 @@ RULES = """
     speed.castable speed.in_range
     engine.not_nullable engine.isin
     engines_fit_type twin_jet_has_two fan_is_modern embraer_190_is_large
-    record.duplicate_key record.extra_key
+    record.duplicate_key record.extra_column record.missing_column
     year.expect engines.expect
     tailnum.conflict
 """

@@ -10,7 +10,7 @@ RULES = """
     snippet_id.not_nullable snippet_id.str_matches
     rating.castable rating.not_nullable rating.in_range
     text.not_nullable text.str_length text.has_words text.no_entities
-    record.duplicate_key record.extra_key
+    record.duplicate_key record.extra_column record.missing_column
     text.conflict
 """
 

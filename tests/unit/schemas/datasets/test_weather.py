@@ -41,7 +41,7 @@ RULES = """
     visib.castable visib.not_nullable visib.in_range
     time_hour.castable time_hour.not_nullable
     zones_agree dew_point_below_temperature humidity_agrees calm_has_no_direction gusts_exceed_wind
-    record.duplicate_key record.extra_key
+    record.duplicate_key record.extra_column record.missing_column
     wind_speed.expect
     origin+time_hour.conflict
 """

@@ -15,7 +15,9 @@ def test_raw_column_of_nothing_is_empty() -> None:
     assert raw_column(b"", np.array([0])).to_list() == []
 
 
-@pytest.mark.parametrize(("flag", "bit"), [(RecordFlag.DUPLICATE_KEY, 1), (RecordFlag.EXTRA_KEY, 2)])
+@pytest.mark.parametrize(
+    ("flag", "bit"), [(RecordFlag.DUPLICATE_KEY, 1), (RecordFlag.EXTRA_COLUMN, 2), (RecordFlag.MISSING_COLUMN, 4)]
+)
 def test_the_bits_of_flags_never_move(flag: RecordFlag, bit: int) -> None:
     assert flag == bit  # stored in Parquet
 

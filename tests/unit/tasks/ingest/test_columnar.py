@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from schemas.errors import HeaderError
+from schemas.policies import Drift
 from tasks.ingest import columnar
+from tasks.ingest.blocks import RecordFlag
 
 Reader = Callable[..., Any]
 
@@ -50,7 +52,7 @@ def test_a_stream_that_can_only_be_read_forwards_is_copied(read: Reader, compres
     os.write(writing, compress(SMALL))
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        found = read(pipe, "a.parquet", ["id"], extra_columns="ignore")
+        found = read(pipe, "a.parquet", ["id"], drift=Drift(extra="ignore"))
     assert found.rows() == [("1",), ("2",), (None,)]
     assert found.report.sha256 == hashlib.sha256(compress(SMALL)).hexdigest()
 
@@ -60,15 +62,30 @@ def test_columns_are_held_against_the_declared_ones(read: Reader) -> None:
         read(SMALL, "a.parquet", ["id"])
     with pytest.raises(HeaderError, match="no column 'x'"):
         read(SMALL, "a.parquet", ["id", "t", "x"])
-    assert read(SMALL, "a.parquet", ["t"], extra_columns="ignore").report.notes == (
-        "undeclared columns left out: 'id'",
-    )
+    (finding,) = read(SMALL, "a.parquet", ["t"], drift=Drift(extra="ignore")).report.drift
+    assert (finding.kind, finding.column, finding.policy) == ("extra", "id", "ignore")
+
+
+def test_columns_may_be_missing_or_called_otherwise(read: Reader) -> None:
+    drift = Drift(missing="quarantine", renamed={"t": "text"})
+    found = read(SMALL, "a.parquet", ["other", "text", "id"], drift=drift)
+    assert found.rows() == [(None, "a", "1"), (None, "", "2"), (None, None, None)]
+    assert found.records.get_column("_flags").to_list() == [RecordFlag.MISSING_COLUMN] * 3
+    assert {finding.kind for finding in found.report.drift} == {"missing", "renamed", "reordered"}
+
+
+def test_a_row_without_text_is_kept_under_the_names_of_the_file(read: Reader) -> None:
+    drift = Drift(missing="null", extra="ignore", renamed={"t": "text"})
+    found = read(with_bad_string(3, 1), "a.parquet", ["text", "other"], drift=drift)
+    ((number, _, raw),) = found.refused()
+    assert (number, json.loads(raw)) == (2, {"t": "base64:/w=="})
+    assert found.rows() == [("ok", None), ("ok", None)]
 
 
 def test_a_dot_in_a_name_is_no_path(read: Reader) -> None:
     data = parquet({"a.b": ["flat"], "a": [{"b": "nested", "c": 1}]})
     assert read(data, "a.parquet", ["a.b", "a"]).rows() == [("flat", '{"b":"nested","c":1}')]
-    assert read(data, "a.parquet", ["a.b"], extra_columns="ignore").rows() == [("flat",)]
+    assert read(data, "a.parquet", ["a.b"], drift=Drift(extra="ignore")).rows() == [("flat",)]
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"nonsense", SMALL[:-10], b"PAR1" + b"\xff" * 50 + b"\x10\0\0\0PAR1"])

@@ -5,7 +5,9 @@ import polars as pl
 import pytest
 
 from schemas.errors import HeaderError
+from schemas.policies import Drift
 from tasks.ingest import parser
+from tasks.ingest.blocks import RecordFlag
 
 Reader = Callable[..., Any]
 
@@ -125,9 +127,25 @@ def test_an_empty_file_and_a_bare_header_are_notes(read: Reader) -> None:
 
 
 def test_undeclared_columns_are_left_out_where_that_is_declared(read: Reader) -> None:
-    found = read(b"x,a,y\n1,2,3\n", "a.csv", ["a"], extra_columns="ignore")
+    found = read(b"x,a,y\n1,2,3\n", "a.csv", ["a"], drift=Drift(extra="ignore"))
     assert found.rows() == [("2",)]
-    assert found.report.notes == ("undeclared columns left out: 'x', 'y'",)
+    assert [(finding.kind, finding.column) for finding in found.report.drift] == [("extra", "x"), ("extra", "y")]
+
+
+def test_a_missing_column_is_null_in_every_record(read: Reader) -> None:
+    found = read(b"a\n1\n2\n3,4\n", "a.csv", ["b", "a", "c"], drift=Drift(missing="null"))
+    assert found.rows() == [(None, "1", None), (None, "2", None)]
+    assert found.records.get_column("_flags").to_list() == [0, 0]
+    assert found.refused() == [(3, "too_many_fields", b"3,4\n")]
+
+
+def test_drift_that_sets_records_aside_is_a_flag_of_each(read: Reader) -> None:
+    drift = Drift(missing="quarantine", extra="quarantine", renamed={"old": "a"})
+    found = read(b"x,old\n1,2\n3,4\n", "a.csv", ["a", "b"], drift=drift)
+    assert found.rows() == [("2", None), ("4", None)]
+    both = RecordFlag.MISSING_COLUMN | RecordFlag.EXTRA_COLUMN
+    assert found.records.get_column("_flags").to_list() == [both, both]
+    assert {finding.kind for finding in found.report.drift} == {"missing", "extra", "renamed"}
     with pytest.raises(HeaderError, match="undeclared columns 'x', 'y'"):
         read(b"x,a,y\n1,2,3\n", "a.csv", ["a"])
 
@@ -141,7 +159,7 @@ def test_undeclared_columns_are_left_out_where_that_is_declared(read: Reader) ->
         (b'a,"b"c\n', "ingest.stray_quote"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", r"\x89PNG"),
         (b"a,b" + b"x" * 2_000, "ingest.record_too_long"),
-        ("a,b\n".encode("utf-16"), "not UTF-8"),
+        (b"a,\xff\n1,2\n\xc3\xa9", "not UTF-8"),
     ],
 )
 def test_a_header_that_is_none_stops_with_what_was_found(read: Reader, data: bytes, found: str) -> None:
@@ -178,3 +196,36 @@ def test_rejects_keep_only_their_own_bytes_in_memory(read: Reader) -> None:
     )
     assert found.rejects.height == 1
     assert found.rejects.estimated_size() < 1_000
+
+
+@pytest.mark.parametrize("block_size", [1, 7, 1 << 20])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "windows-1252"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_file_is_read_in_whatever_way_it_is_written(read: Reader, block_size: int, encoding: str, end: str) -> None:
+    lines = ["made by Ä", "", "id;text", "1;é", '2;"x' + end + '""y;"', "", "id;text", "3", "4;ü", "total;2"]
+    data = (end.join(lines) + end).encode(encoding)
+    found = read(data, "a.csv", ["id", "text"], block_size=block_size, footer=1)
+    assert found.rows() == [("1", "é"), ("2", f'x{end}"y;'), ("4", "ü")]
+    slugs = [(number, slug) for number, slug, _ in found.refused()]
+    assert slugs == [(3, "blank_line"), (4, "repeated_header"), (5, "too_few_fields"), (7, "footer")]
+    raws = dict(zip(found.records["_record"].to_list(), found.records["_raw"].to_list(), strict=True))
+    raws |= {number: raw for number, _, raw in found.refused()}
+    assert b"".join(raw for _, raw in sorted(raws.items())) == data[found.report.header_size :]
+    assert found.records["_line"].to_list() == [4, 5, 10]
+    assert {"delimiter", "preamble"} <= set(found.report.dialect.sniffed)
+    assert found.report.dialect.footer == 1
+
+
+def test_an_escape_takes_the_meaning(read: Reader) -> None:
+    data = b'id,te\\,xt\n1,a\\\nb\n2,\\N\n3,\\"\\\\\n'
+    found = read(data, "a.csv", ["id", "te,xt"], block_size=3, escape="\\")
+    assert found.rows() == [("1", "a\nb"), ("2", "\\N"), ("3", '"\\')]
+    assert found.rejects.is_empty()
+
+
+def test_records_that_are_no_text_in_their_encoding_are_rejected_alone(read: Reader) -> None:
+    data = b"".join("a,b\n1,é\n2,!\n3,x\n".encode("utf-16-le").partition(b"!\0")).replace(b"!\0", b"\0\xd8") + b"4"
+    found = read(data, "a.csv", ["a", "b"])
+    assert found.rows() == [("1", "é"), ("3", "x")]
+    assert found.refused() == [(2, "not_utf8", b"2\0,\0\0\xd8\n\0"), (4, "not_utf8", b"4")]
+    assert found.rejects["_reasons"].explode().unique().to_list() == ["not UTF-16-LE text"]

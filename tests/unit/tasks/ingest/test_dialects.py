@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from schemas.errors import DeclarationError
@@ -71,3 +73,22 @@ def test_impossible_separators_are_refused(source: Source) -> None:
 )
 def test_the_first_bytes_tell_the_compression(magic: bytes, compression: Compression) -> None:
     assert compression_of(magic) is compression
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"escape": "é"}, "one ASCII character"),
+        ({"escape": "\n"}, "no line end"),
+        ({"escape": '"'}, "is the quote, too"),
+        ({"escape": ","}, "is the delimiter, too"),
+        ({"escape": "\\\\"}, "at most 1 character"),
+        ({"encoding": "utf8"}, r"Source\(encoding\)"),
+        ({"line_end": "crlf"}, r"Source\(line_end\)"),
+        ({"preamble": -1}, r"Source\(preamble\)"),
+        ({"footer": 10**9}, r"Source\(footer\)"),
+    ],
+)
+def test_an_impossible_setting_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(DeclarationError, match=message):
+        Dialect.of("a.csv", Source("{partition}", **settings))

@@ -1,8 +1,9 @@
 import csv
 
+import numpy as np
 import pytest
 
-from tasks.ingest.fields import content_of, fields_of
+from tasks.ingest.fields import content_of, fields_of, same_content
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,17 @@ def test_any_character_can_delimit(delimiter: str) -> None:
 def test_a_strict_csv_reader_agrees() -> None:
     content = 'a,"b ""c"" d",,"", e '
     assert fields_of(content, ",", '"') == next(csv.reader([content], strict=True))
+
+
+@pytest.mark.parametrize("times", [1, 100])
+def test_records_of_the_same_content_are_found(times: int) -> None:
+    records = [b"a,b\n", b"a,b\r\n", b"a,b,\n", b"a,c\n", b" a,b\n", b"a,b\n", b"a,\n", b"\n", b"a,b\r\r\n", b"xa,b\n"]
+    records = [*records * times, b"a,b"]
+    bounds = np.cumsum([0, *map(len, records)])
+    same = same_content(b"".join(records), bounds, b"a,b")
+    assert same.tolist() == [content_of(record) == b"a,b" for record in records]
+    assert not same_content(b"".join(records), bounds, b"a,b,c").any()
+
+
+def test_no_record_has_the_same_content() -> None:
+    assert same_content(b"", np.array([0]), b"a").tolist() == []

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from schemas.policies import Drift
 from tasks.ingest.blocks import RecordFlag
 
 Reader = Callable[..., Any]
@@ -48,17 +49,31 @@ def test_repeated_and_undeclared_keys_are_flagged_and_the_last_counts(read: Read
     found = read(b'{"a":1,"a":2}\n{"a":1,"x":2}\n{"a":1,"x":2,"x":3}\n{"a":1}\n', "a.jsonl", ["a"])
     assert found.rows() == [("2",), ("1",), ("1",), ("1",)]
     flags = [RecordFlag(flag) for flag in found.records.get_column("_flags")]
-    both = RecordFlag.DUPLICATE_KEY | RecordFlag.EXTRA_KEY
-    assert flags == [RecordFlag.DUPLICATE_KEY, RecordFlag.EXTRA_KEY, both, RecordFlag(0)]
+    both = RecordFlag.DUPLICATE_KEY | RecordFlag.EXTRA_COLUMN
+    assert flags == [RecordFlag.DUPLICATE_KEY, RecordFlag.EXTRA_COLUMN, both, RecordFlag(0)]
 
 
-def test_undeclared_keys_are_counted_in_a_note_where_they_are_ignored(read: Reader) -> None:
-    data = b"".join(json.dumps({"a": n, f"x{n}": 1, "\x1b": 2}).encode() + b"\n" for n in range(50))
-    found = read(data, "a.jsonl", ["a"], extra_columns="ignore")
+def test_keys_are_matched_record_by_record(read: Reader) -> None:
+    data = b'{"a":1,"b":2}\n{"old":3,"b":null}\n{"b":4}\n{"a":5,"b":6,"x":7}\n'
+    drift = Drift(missing="quarantine", extra="ignore", renamed={"old": "a"})
+    found = read(data, "a.jsonl", ["a", "b"], drift=drift)
+    assert found.rows() == [("1", "2"), ("3", None), (None, "4"), ("5", "6")]
+    assert found.records.get_column("_flags").to_list() == [0, 0, RecordFlag.MISSING_COLUMN, 0]
+    drift_found = [(finding.kind.value, finding.records) for finding in found.report.drift]
+    assert drift_found == [("missing", 1), ("extra", 1), ("renamed", 1)]
+
+
+def test_a_key_that_no_parsed_record_has_is_told(read: Reader) -> None:
+    (finding,) = read(b'{"a":1}\nnonsense\n{"a":2}\n', "a.jsonl", ["a", "b"], block_size=8).report.drift
+    assert (finding.kind.value, finding.column, finding.records) == ("missing", "b", 2)
+
+
+def test_undeclared_keys_are_counted_where_they_are_ignored(read: Reader) -> None:
+    data = b"".join(json.dumps({"a": n, f"x{n}": 1, "y": 2}).encode() + b"\n" for n in range(50))
+    found = read(data, "a.jsonl", ["a"], drift=Drift(extra="ignore"))
     assert found.records.get_column("_flags").sum() == 0
-    (note,) = found.report.notes
-    assert note.startswith("100 values of undeclared keys left out: 'x0', '\\x1b', 'x1'")
-    assert note.isprintable()
+    drift = [(finding.column, finding.records) for finding in found.report.drift]
+    assert drift == [("x0", 1), ("y", 50), *((f"x{n}", 1) for n in range(1, 9)), (None, 41)]
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,14 @@ def test_reasons_are_put_into_words_once_for_each_rule_and_figure() -> None:
     assert frame.get_column("_rules").to_list()[1] == ["ingest.blank_line"]
 
 
-@pytest.mark.parametrize("rule", list(RejectRule)[:8])
+@pytest.mark.parametrize("rule", [*list(RejectRule)[:8], RejectRule.REPEATED_HEADER, RejectRule.FOOTER])
 def test_every_reason_of_text_has_words(rule: RejectRule) -> None:
     words = text_reason(fields=3, max_record_bytes=100, broken="gzip stream ends")(rule, 7)
     assert words
     assert "None" not in words
+
+
+def test_a_reason_names_the_encoding_and_the_footer() -> None:
+    words = text_reason(fields=3, max_record_bytes=100, broken=None, encoding="utf-16-le", footer=2)
+    assert words(RejectRule.NOT_UTF8, 0) == "not UTF-16-LE text"
+    assert "last 2 records" in words(RejectRule.FOOTER, 0)

@@ -252,7 +252,7 @@ def other(rule_id: str, kind: str = "row", severity: Severity = Severity.QUARANT
 def test_rules_that_are_no_checks_follow_the_models() -> None:
     rules = compiled(column(int, pa.Check.ge(0))).with_rules(
         [
-            (other("record.extra_key"), pl.col("_flags") & 2 != 0),
+            (other("record.extra_column"), pl.col("_flags") & 2 != 0),
             (other("key.conflict", "across_rows"), pl.col("other").n_unique().over("c") > 1),
             (other("later"), None),
             (other("too_few", "table", Severity.FAIL), pl.len() < 9),
@@ -262,7 +262,7 @@ def test_rules_that_are_no_checks_follow_the_models() -> None:
     frame = pl.LazyFrame({"c": [-1, 2, 2], "_flags": [2, None, 1], "other": ["x", "y", "z"]})
     masked = rules.across(frame.with_columns(rules.row_words()))
     assert broken(rules, masked) == [
-        ["c.greater_than_or_equal_to", "record.extra_key"],
+        ["c.greater_than_or_equal_to", "record.extra_column"],
         ["key.conflict"],
         ["key.conflict"],
     ]
