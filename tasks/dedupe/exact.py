@@ -1,7 +1,7 @@
 """Exact duplicates by key: survivors by declared policy, conflicts named.
 
-Belongs here: the verdict over one frame of candidates. Does not belong here: near-duplicate text, earlier partitions,
-or writing the outcome.
+Belongs here: the verdict over one frame of candidates, and which of its rows stand for all. Does not belong here:
+finding the rows that need a look (repeated), near-duplicate text, earlier partitions, or writing the outcome.
 
 The verdict depends on the rows and on their order of identity (file, record), never on the order in which they arrive.
 """
@@ -55,11 +55,34 @@ def decide(candidates: pl.LazyFrame, dedupe: Dedupe, columns: list[str]) -> Verd
         candidates.filter(complete).group_by(key).agg(pl.len().alias("_len")).filter(pl.col("_len") > 1).select(key)
     )
     members = candidates.join(repeated, on=key, how="semi").collect(engine="streaming")
-    content = [name for name in columns if name not in (*key, *dedupe.ignore)]
+    members = _with_content(members, dedupe, columns)
+    return Verdict(_duplicates(members, dedupe, columns), _conflicts(members, key))
+
+
+def representatives(rows: pl.DataFrame, dedupe: Dedupe, columns: list[str]) -> pl.DataFrame:
+    """Of each key the few rows on which the verdict on any other row of the key depends, at most three.
+
+    These are the survivor, the first row, and the first row of other content than that one has. Decided beside the
+    representatives of all rows, a portion of the rows gets the verdicts that it gets among all of them.
+
+    Args:
+        rows: rows without a missing value in their key.
+        dedupe: the policy.
+        columns: the data set's columns.
+    """
+    key = list(dedupe.key)
+    members = _with_content(rows, dedupe, columns)
+    survivors = _by_preference(members, dedupe, columns).unique(key, keep="first", maintain_order=True)
+    contents = members.unique([*key, "_content"], keep="first", maintain_order=True)
+    firsts = contents.filter(pl.int_range(pl.len()).over(key) < 2)
+    return pl.concat([survivors, firsts]).unique([*PLACE], maintain_order=True).drop("_content")
+
+
+def _with_content(rows: pl.DataFrame, dedupe: Dedupe, columns: list[str]) -> pl.DataFrame:
+    content = [name for name in columns if name not in (*dedupe.key, *dedupe.ignore)]
     # A struct compares all content at once and treats missing as equal to missing; a key alone has no content.
     body = pl.struct(content) if content else pl.lit(0)
-    members = members.with_columns(body.alias("_content")).sort(*PLACE)
-    return Verdict(_duplicates(members, dedupe, columns), _conflicts(members, key))
+    return rows.with_columns(body.alias("_content")).sort(*PLACE)
 
 
 def _duplicates(members: pl.DataFrame, dedupe: Dedupe, columns: list[str]) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Ledger: the rows of the files that say what became of every record that was not kept.
 
 Belongs here: the columns of quarantine, duplicates, rejects and repairs, in the order in which they are written. Does
-not belong here: deciding a fate (fates), or writing the files (stage).
+not belong here: deciding a fate (verdicts), or writing the files (stage).
 
 Every row has its lineage and its raw bytes: `_file` (sha256), `_source` (path), `_record`, `_line`, `_offset`,
 `_length`, `_raw`, then `_rules` and `_reasons` (lists in the same order), then the raw cells as text.
@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from schemas.records import DUPLICATE_OF, FILE, INPUT, LENGTH, LINE, OFFSET, RAW, REASONS, RECORD, RULES, SOURCE
-from tasks.dedupe.exact import PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from schemas.records import RawFile
-    from tasks.dedupe.fates import Fates
 
 #: The other record of a conflict, as `winnow explain` takes it; null where there is none.
 CONFLICTS_WITH = "_conflicts_with"
@@ -60,13 +58,12 @@ def quarantine_rows(decoded: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFra
 
 
 def duplicate_rows(
-    records: pl.LazyFrame, fates: Fates, inputs: Sequence[RawFile], key: str, columns: Sequence[str], *, conflicts: bool
+    records: pl.LazyFrame, inputs: Sequence[RawFile], key: str, columns: Sequence[str], *, conflicts: bool
 ) -> pl.LazyFrame:
     """Records that did not survive, each with the record it is a duplicate of.
 
     Args:
-        records: staged records with `_file` and `_source`.
-        fates: who did not survive, and who did instead.
+        records: the records with `_file` and `_source`, the survivor's `_of_input` and `_of_record`, and `_differs`.
         inputs: the raw files, by the number in `_input`.
         key: name of the key, for the rule ids.
         columns: the data set's columns.
@@ -76,7 +73,7 @@ def duplicate_rows(
     if conflicts:
         rules.append(pl.when("_differs").then(pl.lit(f"{key}.conflict")))
         reasons.append(pl.when("_differs").then(pl.lit("the surviving record has other content")))
-    return records.join(fates.duplicates.lazy(), on=PLACE, how="inner", maintain_order="left").select(
+    return records.select(
         *PLACE_OF_RECORD,
         pl.concat_list(rules).list.drop_nulls().alias(RULES),
         pl.concat_list(reasons).list.drop_nulls().alias(REASONS),

@@ -1,53 +1,72 @@
 """Settling as a stage: every record gets its one fate, and the finished files are written.
 
 Belongs here: reading what the stages before staged, and writing one file for each fate. Does not belong here: the
-verdicts (exact, fates), the columns of the files (ledger), or publishing.
+verdicts (exact, verdicts), the columns of the files (ledger), reading records again (removed), or publishing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
 
-from schemas.records import FILE, FLAGS, INPUT, LINEAGE, RECORD, Role, RuleCount, Severity
+from schemas.errors import DumpChangedError, shown
+from schemas.records import FILE, INPUT, LINEAGE, RECORD, Role, RuleCount, Severity
 from tasks.dedupe import ledger
-from tasks.dedupe.exact import PLACE, decide
-from tasks.dedupe.fates import NO_VERDICT, Fates, kept, settle_candidates
-from tasks.ingest.again import with_cells
-from tasks.ingest.blocks import record_schema
-from tasks.ingest.sniffing import pinned
+from tasks.dedupe.candidates import Candidates, lazily
+from tasks.dedupe.removed import Removed
+from tasks.dedupe.verdicts import CONFLICTING, Limits, Verdicts
+from tasks.ingest.listing import open_raw, stamp_of
 from tasks.job import Job, Settled, Staged, StagedFile
 from tasks.normalise.plan import NormalisePlan
 from tasks.publish.contract import cleaning_id
-from tasks.store.paths import data_key
+from tasks.store.faults import translated
+from tasks.store.paths import data_key, staging_key
 from tasks.store.sinks import output_file, sink_all
-from tasks.validate.reasons import count, decode
+from tasks.store.spill import Spill, mapped
+from tasks.validate.reasons import counting, decode
 from tasks.validate.screening import compiled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
 
     from schemas.dataset import Dataset
+    from tasks.dedupe.candidates import Block
+    from tasks.dedupe.verdicts import Found
     from tasks.store.home import Store
 
 
-def settle(job: Job, store: Store, dataset: Dataset, staged: Staged) -> Settled:
+def settle(job: Job, store: Store, dataset: Dataset, staged: Staged, *, limits: Limits | None = None) -> Settled:
     """Decides every candidate's fate and writes the clean table and the ledger under their final names.
 
     The files are named by the inputs and the contract, and nothing lists them before a manifest does: a run that is
     killed here leaves nothing that a reader could see.
+
+    Args:
+        job: names the partition and where its raw files lie.
+        store: holds what was staged, and receives the files.
+        dataset: the data set.
+        staged: what ingest staged.
+        limits: how many rows may be in memory; the outcome is the same for all of them.
+
+    Raises:
+        DumpChangedError, DumpUnreadableError: a raw file can't be read again as it was.
+        StoreError: the store can't be read or written.
     """
-    partition = _Partition(store, dataset, staged)
+    partition = _Partition(job, store, dataset, staged, limits)
     cleaning = cleaning_id(staged.contract, staged.inputs)
     frames = partition.frames()
     keys = {role: data_key(job.dataset, role, job.partition, cleaning) for role in frames}
     # The ledger explains itself: whoever opens one of its files finds the rules in its metadata.
     described = {"winnow.rules": msgspec.json.encode(dataset.rules).decode()}
     metadata = {keys[role]: described for role in frames if role is not Role.CLEAN}
-    sink_all(store, {keys[role]: frame for role, frame in frames.items()}, metadata=metadata)
+    sinks = {keys[role]: frame for role, frame in frames.items()}
+    (counted,) = sink_all(store, sinks, also=[partition.counted()], metadata=metadata)
     files = []
     for role, key in keys.items():
         file = output_file(store, job.dataset, role, key)
@@ -59,79 +78,40 @@ def settle(job: Job, store: Store, dataset: Dataset, staged: Staged) -> Settled:
         cleaning=cleaning,
         contract=staged.contract,
         files=tuple(files),
-        rules=partition.counts(),
+        rules=partition.counts(counted),
         broken_tables=partition.broken_tables(),
     )
 
 
 class _Partition:
-    """The staged rows of one partition as frames, and the verdict on them, computed once."""
+    """The staged rows of one partition as frames, and the verdict on them."""
 
-    def __init__(self, store: Store, dataset: Dataset, staged: Staged) -> None:
+    def __init__(self, job: Job, store: Store, dataset: Dataset, staged: Staged, limits: Limits | None) -> None:
         self.store, self.dataset, self.staged = store, dataset, staged
         self.plan = NormalisePlan(dataset)
         self.rules = compiled(dataset, self.plan)
         self.names = [column.name for column in dataset.columns]
         self.inputs = staged.inputs
+        candidates = Candidates([functools.partial(mapped, store.path(key)) for key in staged.candidates])
+        self.schema = candidates.schema
 
-    @property
-    def candidates(self) -> pl.LazyFrame:
-        return pl.scan_ipc([self.store.path(key) for key in self.staged.candidates], glob=False)
+        def spills(name: str, *, by: str, numbers: int, at_once: int) -> Spill:
+            key = staging_key(job.dataset, job.partition, f"spill-{name}")
+            return Spill(store, key, by=by, numbers=numbers, at_once=at_once)
 
-    @property
-    def flagged(self) -> pl.LazyFrame:
-        return self._scan(self.staged.flagged)
-
-    @functools.cached_property
-    def removed(self) -> pl.LazyFrame:
-        """The records of the candidates that are not kept, with their bytes and cells.
-
-        They are parsed again block by block, so that memory is bounded however many they are.
-        """
-        first_deliveries = [file for file in self.staged.files if not file.raw.redelivery_of]
-        blocks = [(file, key) for file in first_deliveries for key in file.records]
-        keys = [key for file, block in blocks if (key := self._parsed_again(file, block))]
-        return self._scan(keys) if keys else pl.LazyFrame(schema={INPUT: pl.UInt32, **record_schema(self.names)})
-
-    def _parsed_again(self, file: StagedFile, block: str) -> str | None:
-        places = self.fates.removed
-        if places.is_empty():
-            return None
-        # The numbers can be looked up while Parquet is read, which a join can't: it would decode every record's bytes.
-        numbers = places.get_column(RECORD).unique().implode()
-        found = self._scan([block]).filter(pl.col(RECORD).is_in(numbers)).collect()
-        found = found.join(places, on=PLACE, how="semi", maintain_order="left")
-        if found.is_empty():
-            return None
-        if self.names[0] not in found.columns:
-            path, dialect = file.raw.path, file.raw.dialect
-            source = pinned(self.dataset.source, dialect) if dialect else self.dataset.source
-            found = with_cells(found, path=path, header=file.header, source=source, columns=self.names)
-        key = f"{block.removesuffix('.parquet')}-removed.parquet"
-        self.store.write_file(key, functools.partial(found.drop(FLAGS, strict=False).write_parquet, compression="lz4"))
-        return key
-
-    def _scan(self, keys: Sequence[str]) -> pl.LazyFrame:
-        return pl.scan_parquet([self.store.path(key) for key in keys], glob=False)
-
-    @functools.cached_property
-    def fates(self) -> Fates:
-        dedupe = self.dataset.dedupe
-        verdict = decide(self.candidates, dedupe, self.names) if dedupe else NO_VERDICT
-        conflict = next((rule for rule in self.dataset.own_rules if rule.check == "conflict"), None)
-        stopping = self.rules.broken(Severity.QUARANTINE, Severity.FAIL)
-        wide = any(rule.kind == "across_rows" and rule is not conflict for rule in self.dataset.rules)
-        return settle_candidates(
-            self.candidates, verdict, conflict, self.rules.across, stopping, self.rules.words, wide=wide
+        self.verdicts = Verdicts(candidates, dataset, self.rules, spills, limits or Limits())
+        self.removed = Removed(
+            staged,
+            dataset.source,
+            self.names,
+            scan=lambda key: self._scan([key]),
+            text=lambda file: _text(job, store, file),
         )
 
     def frames(self) -> dict[Role, pl.LazyFrame]:
         """The rows of each published file; the clean table always has one, the others where there may be rows."""
-        frames = {
-            Role.CLEAN: self._named(kept(self.candidates, self.fates)).select(*LINEAGE, *self.names),
-            Role.QUARANTINE: self._quarantine(),
-        }
-        if self.fates.duplicates.height or any(raw.redelivery_of for raw in self.inputs):
+        frames = {Role.CLEAN: self._clean(), Role.QUARANTINE: self._quarantine()}
+        if self.verdicts.duplicates or any(raw.redelivery_of for raw in self.inputs):
             frames[Role.DUPLICATES] = self._duplicates()
         if self.staged.rejects:
             keys = [key for file in self.staged.files if not file.raw.redelivery_of for key in file.rejects]
@@ -140,45 +120,73 @@ class _Partition:
             frames[Role.REPAIRS] = self.plan.repairs(self._named(self._scan(self.staged.touched)), [FILE, RECORD])
         return frames
 
+    def _scan(self, keys: Sequence[str]) -> pl.LazyFrame:
+        return pl.scan_parquet([self.store.path(key) for key in keys], glob=False)
+
     def _named(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         return ledger.named(rows, self.inputs)
 
+    def _clean(self) -> pl.LazyFrame:
+        wanted = [*LINEAGE, *self.names]
+
+        def blocks() -> Iterator[pl.DataFrame]:
+            for rows in self._kept():
+                # All rows of a block are of one file.
+                number = rows.item(0, INPUT) if rows.height else 0
+                yield rows.with_columns(pl.lit(self.inputs[number].sha256).alias(FILE)).select(wanted)
+
+        schema = {FILE: pl.String(), **self.schema}
+        return lazily(blocks, pl.Schema({name: schema[name] for name in wanted}))
+
+    def _kept(self) -> Iterator[pl.DataFrame]:
+        """The candidates that are kept, in their order."""
+        for block, found in self.verdicts.blocks():
+            yield block.without(found.duplicates, self._late_of(found)).kept()
+
+    def _late_of(self, found: Found) -> pl.DataFrame | None:
+        """Those of a block's rows that are set aside for what other rows hold."""
+        late = None if found.across is None else found.across.filter(self._stopping)
+        return late if late is not None and late.height else None
+
+    @functools.cached_property
+    def _stopping(self) -> pl.Expr:
+        return self.rules.broken(Severity.QUARANTINE, Severity.FAIL)
+
     def _quarantine(self) -> pl.LazyFrame:
-        stopping = self.rules.broken(Severity.QUARANTINE, Severity.FAIL)
-        early = self._named(self.flagged.filter(stopping)).with_columns(
+        early = self._named(self._scan(self.staged.flagged).filter(self._stopping)).with_columns(
             pl.lit(None, pl.String).alias(ledger.CONFLICTS_WITH)
         )
-        rows = [early, self._late()] if self.fates.late.height else [early]
+        rows = [early, self._late()] if self.verdicts.any_across else [early]
         columns = [*ledger.PLACE_OF_RECORD, *self.rules.words, ledger.CONFLICTS_WITH, *self.names]
         decoded = decode(pl.concat([each.select(columns) for each in rows]), self.dataset.rules)
         return ledger.quarantine_rows(decoded, self.names)
 
     def _late(self) -> pl.LazyFrame:
         """Rows set aside for what other rows hold; the warnings that they broke on their own are reasons too."""
-        masks = self.rules.words
-        warned = self.flagged.select(*PLACE, *(pl.col(mask).alias(f"{mask}.row") for mask in masks))
-        rows = (
-            self._named(self.removed)
-            .join(self.fates.late.lazy(), on=PLACE, how="inner", maintain_order="left")
-            .join(warned, on=PLACE, how="left", maintain_order="left")
-            .with_columns(pl.col(mask) | pl.col(f"{mask}.row").fill_null(0) for mask in masks)
-        )
+
+        warned = any(rule.severity is Severity.WARN for rule in self.dataset.rules)
+
+        def late() -> Iterator[tuple[Block, pl.DataFrame]]:
+            for block, found in self.verdicts.blocks():
+                if (rows := self._late_of(found)) is not None:
+                    yield block, self.removed.with_warnings(block, rows, self.rules.words) if warned else rows
+
+        schema = self.removed.schema({**dict.fromkeys(self.rules.words, pl.UInt64()), **CONFLICTING})
+        rows = self._named(lazily(lambda: self.removed.read(late()), schema))
         return rows.with_columns(
             ledger.record_id("_other_input", "_other_record", self.inputs).alias(ledger.CONFLICTS_WITH)
         )
 
     def _duplicates(self) -> pl.LazyFrame:
+        def found() -> Iterator[tuple[Block, pl.DataFrame]]:
+            return ((block, each.duplicates) for block, each in self.verdicts.blocks() if each.duplicates is not None)
+
+        survivor = {"_of_input": pl.UInt32(), "_of_record": pl.UInt64(), "_differs": pl.Boolean()}
+        rows = self._named(lazily(lambda: self.removed.read(found()), self.removed.schema(survivor)))
         own = self.dataset.own_rules
         conflict_warns = all(rule.severity is Severity.WARN for rule in own if rule.check == "conflict")
         parts = [
-            ledger.duplicate_rows(
-                self._named(self.removed),
-                self.fates,
-                self.inputs,
-                self.dataset.key_name,
-                self.names,
-                conflicts=conflict_warns,
-            )
+            ledger.duplicate_rows(rows, self.inputs, self.dataset.key_name, self.names, conflicts=conflict_warns)
         ]
         for file in self.staged.files:
             if file.raw.redelivery_of:
@@ -189,19 +197,38 @@ class _Partition:
                 )
         return pl.concat(parts)
 
-    def counts(self) -> tuple[RuleCount, ...]:
+    def counted(self) -> pl.LazyFrame:
+        """One row: how many rows broke each rule about themselves, whatever became of them."""
+        return self._scan(self.staged.flagged).select(pl.len().alias(""), *counting(self.dataset.rules))
+
+    def counts(self, counted: pl.DataFrame) -> tuple[RuleCount, ...]:
         """How many rows broke each rule about rows, whatever became of them; a count for every rule."""
-        rows = count(self.flagged, self.dataset.rules)
-        for rule, broken in count(self.fates.across.lazy(), self.dataset.rules).items():
-            rows[rule] += broken
-        if self.dataset.dedupe:
-            # Of the rows in conflict, those that did not survive are not among the rows judged across rows.
-            rows[f"{self.dataset.key_name}.conflict"] = self.fates.conflicting
+        alone, broken = counted.row(0, named=True), self.verdicts.broken
         return tuple(
-            RuleCount(rule.id, rule.severity, rows[rule.id]) for rule in self.dataset.rules if rule.kind != "table"
+            RuleCount(rule.id, rule.severity, alone[rule.id] + broken[rule.id])
+            for rule in self.dataset.rules
+            if rule.kind != "table"
         )
 
     def broken_tables(self) -> tuple[str, ...]:
         """Rules about the whole table that the rows to be kept break."""
-        verdicts = self.rules.table_verdicts(kept(self.candidates, self.fates))
+        verdicts = self.rules.table_verdicts(lazily(self._kept, self.schema))
         return tuple(rule.id for rule, broken in verdicts if broken)
+
+
+@contextlib.contextmanager
+def _text(job: Job, store: Store, file: StagedFile) -> Iterator[BinaryIO]:
+    """The decompressed text of a raw file.
+
+    Raises:
+        DumpChangedError: it is not the raw file any more that was read before.
+    """
+    if file.text:
+        with translated("read", file.text), Path(store.path(file.text)).open("rb") as text:
+            yield text
+        return
+    with open_raw(f"{job.raw_root}/{file.raw.path}") as raw:
+        yield raw
+        # Asked for afterwards, so that what was read is of the unchanged file.
+        if file.stamp and stamp_of(raw) != tuple(file.stamp):
+            raise DumpChangedError("it changed while it was read", where=shown(file.raw.path), fix="Run it again.")

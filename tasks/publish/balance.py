@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from schemas.errors import BooksError, shown
@@ -23,6 +24,8 @@ from schemas.records import FILE, INPUT, LENGTH, RECORD, SOURCE, Books, Fate, Ou
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
 #: Where the records of each fate lie.
 FATES = {
@@ -32,8 +35,10 @@ FATES = {
     Role.REJECTS: Fate.REJECTED,
 }
 
-#: Records that are put in order at once, at 8 bytes each; a partition with more is looked at in several passes.
-_AT_ONCE = 1 << 24
+#: Records that are ticked off at once, at 1 byte each or 2; a partition with more is looked at in several passes.
+_AT_ONCE = 1 << 26
+#: Rows that are read at once.
+_SLICE = 1 << 20
 
 #: Records of all inputs stand in one row, first input first; a record's place in it, from 0.
 _PLACE = "_place"
@@ -63,6 +68,7 @@ def balance(
     inputs: Sequence[RawFile],
     *,
     at_once: int = _AT_ONCE,
+    slice_rows: int = _SLICE,
 ) -> ReadBack:
     """Counts what was written for a partition.
 
@@ -71,20 +77,26 @@ def balance(
             and `_length` UInt32; all but clean and repairs have `_source` String, the raw file's path.
         files: what is said of the files.
         inputs: the raw files, as they were read. The kept records of bytes that arrived twice are the first file's.
-        at_once: how many records are put in order at once.
+        at_once: how many records are ticked off at once.
+        slice_rows: how many rows are read at once.
     """
-    written = _Written(rows, inputs)
+    written = _Written(rows, inputs, slice_rows)
+    ticked = _Ticks(written, 0, min(at_once, written.total))
     counted = written.counted()
     imbalances = [*_miscounted_files(files, counted), *_strangers(counted)]
-    repaired: Counter[int] = Counter()
+    repaired = Counter(ticked.repaired)
     broken: dict[int, str] = {}
     # One more place than there are rows is empty for certain, so that a file that is said to have far too many records
     # is not searched up to the last of them.
     end = min(written.total, int(counted["records"].sum()) + 1)
     for first in range(0, end, at_once):
-        repaired.update(written.repaired(first, min(at_once, end - first)))
-        for number, trouble in written.disorder(first, min(at_once, end - first)):
-            broken.setdefault(number, trouble)
+        count = min(at_once, end - first)
+        if first:
+            ticked = _Ticks(written, first, count)
+            repaired.update(ticked.repaired)
+        if end < written.total or not ticked.complete:
+            for number, trouble in written.disorder(first, count):
+                broken.setdefault(number, trouble)
     books = []
     for number, raw in enumerate(inputs):
         account = _account(counted, number)
@@ -110,42 +122,137 @@ def check_balance(written: ReadBack) -> tuple[Books, ...]:
     return written.books
 
 
+class _Slice(NamedTuple):
+    """Some rows of a role, read.
+
+    Attributes:
+        runs: for each run of rows of one input (null: of none) its `_input`, and of its `records` the number, the
+            `lowest` and the `highest` number and the `bytes`.
+        places: of those rows that have one, in the order of the rows.
+        sizes: how many places each run has.
+    """
+
+    runs: pl.DataFrame
+    places: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+
+class _Ticks:
+    """Which of some places are taken.
+
+    Attributes:
+        repaired: for each input, how many kept records among these places have a repair row.
+        complete: whether each place is taken once.
+    """
+
+    def __init__(self, written: _Written, first: int, count: int) -> None:
+        """Reads the rows that may stand at places from `first` on, so many of them."""
+        self.repaired: Counter[int] = Counter()
+        repairs = written.slices(Role.REPAIRS, first, count) if Role.CLEAN in written.rows else ()
+        touched = np.zeros(count if Role.REPAIRS in written.rows else 0, np.bool_)
+        for each in repairs:
+            touched[_inside(each.places, first, count)] = True
+        taken = np.zeros(count, np.bool_)
+        rows = 0
+        for role in written.fates:
+            for each in written.slices(role, first, count):
+                inside = _inside(each.places, first, count)
+                taken[inside] = True
+                rows += inside.size
+                if role is Role.CLEAN and touched.any():
+                    self._count_repaired(each, touched, first)
+        # As many rows as places, and no place without a row: no place has two.
+        self.complete = rows == count and bool(taken.all())
+
+    def _count_repaired(self, kept: _Slice, touched: NDArray[np.bool_], first: int) -> None:
+        offsets = kept.places - first
+        hits = (offsets >= 0) & (offsets < touched.size)
+        hits[hits] = touched[offsets[hits]]
+        ends = np.cumsum(kept.sizes)
+        upto = np.append(0, np.cumsum(hits))
+        for number, records in zip(kept.runs.get_column(INPUT), upto[ends] - upto[ends - kept.sizes], strict=True):
+            if number is not None:
+                self.repaired[number] += int(records)
+
+
+def _inside(places: NDArray[np.int64], first: int, count: int) -> NDArray[np.int64]:
+    """The places that are among these, counted from the first of them."""
+    offsets = places - first
+    return offsets[(offsets >= 0) & (offsets < count)]
+
+
 class _Written:
     """The written files of a partition as frames of places."""
 
-    def __init__(self, rows: Mapping[Role, pl.LazyFrame], inputs: Sequence[RawFile]) -> None:
-        self.rows, self.inputs = rows, inputs
+    def __init__(self, rows: Mapping[Role, pl.LazyFrame], inputs: Sequence[RawFile], slice_rows: int) -> None:
+        self.rows, self.inputs, self.slice_rows = rows, inputs, slice_rows
         self.fates = [role for role in FATES if role in rows]
         self.bases = list(itertools.accumulate((raw.records for raw in inputs), initial=0))
         self.total = self.bases[-1]
+        #: Role -> for each of its slices what was counted in it, and its lowest and highest place.
+        self._known: dict[Role, list[tuple[pl.DataFrame, int, int]]] = {}
+
+    def slices(self, role: Role, first: int, count: int) -> Iterator[_Slice]:
+        """The rows of a role that may stand at these places; every row the first time, for then it is not known."""
+        if role not in self.rows:
+            return
+        if role in self._known:
+            for number, (_, lowest, highest) in enumerate(self._known[role]):
+                if lowest < first + count and highest >= first:
+                    yield self._read(role, number)
+            return
+        known = self._known[role] = []
+        ended = False
+        while not ended:
+            each = self._read(role, len(known))
+            lowest, highest = (int(each.places.min()), int(each.places.max())) if each.places.size else (0, -1)
+            known.append((each.runs, lowest, highest))
+            ended = int(each.runs.get_column("records").sum()) < self.slice_rows
+            yield each
 
     def counted(self) -> pl.DataFrame:
-        """For each role and input (null: none of them): `records`, the `lowest` and `highest` number, `bytes`."""
-        parts = [
-            self._joined(role)
-            .group_by(INPUT)
-            .agg(
-                pl.len().cast(pl.Int64).alias("records"),
-                # A row without a number is one whose number is wrong, too.
-                pl.col(RECORD).fill_null(0).min().cast(pl.Int64).alias("lowest"),
-                pl.col(RECORD).max().fill_null(0).cast(pl.Int64).alias("highest"),
-                pl.col(LENGTH).cast(pl.Int64).sum().alias("bytes"),
-            )
-            .select(pl.lit(role.value).alias("role"), pl.all())
-            for role in self.fates
-        ]
-        if not parts:
-            numbers = dict.fromkeys(("records", "lowest", "highest", "bytes"), pl.Int64)
-            return pl.DataFrame(schema={"role": pl.String, INPUT: pl.UInt32, **numbers})
-        return pl.concat(pl.collect_all(parts, engine="streaming")).sort("role", INPUT)
+        """For each role and input (null: none of them): `records`, the `lowest` and `highest` number, `bytes`.
 
-    def repaired(self, first: int, count: int) -> dict[int, int]:
-        """For each input: how many kept records among these places have a repair row."""
-        if not {Role.REPAIRS, Role.CLEAN} <= self.rows.keys():
-            return {}
-        touched = self._places(Role.REPAIRS, first, count).select(_PLACE).unique()
-        kept = self._places(Role.CLEAN, first, count).join(touched, on=_PLACE, how="semi")
-        return dict(kept.group_by(INPUT).len().collect(engine="streaming").rows())
+        All slices were read before.
+        """
+        parts = [
+            runs.select(pl.lit(role.value).alias("role"), pl.all()) for role in self.fates for runs, _, _ in self._known[role]
+        ]
+        numbers = ("records", "lowest", "highest", "bytes")
+        nothing = pl.DataFrame(schema={"role": pl.String, INPUT: pl.UInt32, **dict.fromkeys(numbers, pl.Int64)})
+        sums = (pl.col("records").sum(), pl.col("lowest").min(), pl.col("highest").max(), pl.col("bytes").sum())
+        return pl.concat([nothing, *parts]).group_by("role", INPUT).agg(sums).sort("role", INPUT)
+
+    def _read(self, role: Role, number: int) -> _Slice:
+        keys = self._keys(role)
+        length = [] if role is Role.REPAIRS else [LENGTH]
+        wanted = self.rows[role].select(*keys, RECORD, *length).slice(number * self.slice_rows, self.slice_rows)
+        frame = wanted.collect(engine="streaming")
+        runs = self._runs(frame, role)
+        sizes = runs.get_column("len").to_numpy().astype(np.int64)
+        # A row without a number is one whose number is wrong, too.
+        records = frame.get_column(RECORD).fill_null(0).cast(pl.Int64).to_numpy()
+        base, last = (_along(runs.get_column(name), sizes) for name in (_BASE, "_records"))
+        # Or it would take a place of the next input.
+        in_file = (records >= 1) & (records <= last)
+        starts = np.cumsum(sizes) - sizes
+        summed = {
+            "lowest": np.minimum.reduceat(records, starts) if sizes.size else sizes,
+            "highest": np.maximum.reduceat(records, starts) if sizes.size else sizes,
+            "bytes": _sums(frame.get_column(LENGTH).fill_null(0).to_numpy(), starts) if length else sizes,
+        }
+        counted = pl.DataFrame({INPUT: runs.get_column(INPUT), "records": sizes, **summed})
+        places = records + (base - 1)
+        return _Slice(counted, places if in_file.all() else places[in_file], _sums(in_file, starts))
+
+    def _runs(self, frame: pl.DataFrame, role: Role) -> pl.DataFrame:
+        """The runs of rows that belong to one input: their `len`, and the `_inputs` of the role, or nulls."""
+        keys = self._keys(role)
+        if len(keys) > 1:
+            runs = frame.select(pl.struct(keys).rle().struct.unnest()).unnest("value")
+        else:
+            runs = frame.select(pl.col(FILE).rle().struct.unnest()).rename({"value": FILE})
+        return runs.join(self._inputs(role).collect(), on=keys, how="left", maintain_order="left")
 
     def disorder(self, first: int, count: int) -> Iterator[tuple[int, str]]:
         """The input and the trouble of records, among these places, that have no fate or several."""
@@ -185,23 +292,35 @@ class _Written:
         inside = [(low, high) for low, high in spans if low <= high]
         return min((low for low, _ in inside), default=1), max((high for _, high in inside), default=0)
 
-    def _joined(self, role: Role, numbers: tuple[int, int] | None = None) -> pl.LazyFrame:
+    def _joined(self, role: Role, numbers: tuple[int, int]) -> pl.LazyFrame:
         """Rows of a role with the `_input` that they belong to, its `_base` and its number of `_records`."""
-        has_source = role in (Role.DUPLICATES, Role.QUARANTINE, Role.REJECTS)
-        keys = [FILE, SOURCE] if has_source else [FILE]
-        columns = [*keys, RECORD] if role is Role.REPAIRS else [*keys, RECORD, LENGTH]
-        rows = self.rows[role] if numbers is None else self.rows[role].filter(pl.col(RECORD).is_between(*numbers))
-        inputs = self._inputs(redelivered=has_source)
-        return rows.select(columns).join(inputs, on=keys, how="left").drop(keys)
+        keys = self._keys(role)
+        rows = self.rows[role].filter(pl.col(RECORD).is_between(*numbers))
+        return rows.select(*keys, RECORD).join(self._inputs(role), on=keys, how="left").drop(keys)
 
-    def _inputs(self, *, redelivered: bool) -> pl.LazyFrame:
+    def _keys(self, role: Role) -> list[str]:
+        """The columns that tell of a row of a role to which input it belongs."""
+        return [FILE] if role in (Role.CLEAN, Role.REPAIRS) else [FILE, SOURCE]
+
+    def _inputs(self, role: Role) -> pl.LazyFrame:
         rows = [
             (raw.sha256, raw.path, number, self.bases[number], raw.records)
             for number, raw in enumerate(self.inputs)
-            if redelivered or raw.redelivery_of is None
+            if SOURCE in self._keys(role) or raw.redelivery_of is None
         ]
         schema = {FILE: pl.String, SOURCE: pl.String, INPUT: pl.UInt32, _BASE: pl.UInt64, "_records": pl.UInt64}
         return pl.LazyFrame(rows, schema=schema, orient="row")
+
+
+def _along(values: pl.Series, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The value of each run, for each of its rows; 0 for a null."""
+    numbers = values.fill_null(0).to_numpy().astype(np.int64)
+    return numbers if numbers.size == 1 else np.repeat(numbers, sizes)
+
+
+def _sums(values: NDArray[Any], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The sums of runs that begin there; none is empty."""
+    return np.add.reduceat(values, starts, dtype=np.int64) if starts.size else starts
 
 
 def _account(counted: pl.DataFrame, number: int) -> Mapping[str, dict[str, int]]:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: Rows in a row group of every published file; fixed, because it is part of the bytes.
 ROW_GROUP = 131_072
 
+#: Level of zstd.
+_LEVEL = 1
+
 #: Bytes of a page. A column of lists that is cut into pages is cut where polars' own chunks end, which follows from the
 #: number of threads; pages this large are not cut, so that the bytes are the same on every machine (law 4).
 _PAGE = 256 << 20
@@ -57,6 +60,8 @@ def sink_all(
             frame.sink_parquet(
                 stack.enter_context(store.writing(key)),
                 row_group_size=ROW_GROUP,
+                compression="zstd",
+                compression_level=_LEVEL,
                 data_page_size=_PAGE,
                 maintain_order=True,
                 metadata=(metadata or {}).get(key),

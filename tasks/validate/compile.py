@@ -22,7 +22,7 @@ from schemas.rules import CASTABLE, NOT_NULLABLE, Rule, Statement, statements_of
 from tasks.validate import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from schemas.pandera_model import DeclaredCheck, PanderaModel
     from schemas.records import Severity
@@ -39,6 +39,8 @@ class Part:
         why: why it is not native; empty if it is.
         reads: columns of which a cell that could not be cast makes the rule unknown, and so not broken.
         fallback: the check whose function is called, or None.
+        unique: the columns in which no two rows may agree, if the rule says that and no more; else none. Such a rule
+            can be judged by those rows alone whose values stand in another row too.
     """
 
     rule: Rule
@@ -47,6 +49,7 @@ class Part:
     why: str = ""
     reads: tuple[str, ...] = ()
     fallback: DeclaredCheck | None = None
+    unique: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,25 +115,31 @@ class CompiledRules:
     @property
     def across_columns(self) -> tuple[str, ...]:
         """The columns that `across` and `table_verdicts` read: the model's in its order, then others by name."""
-        wide = [part for part in self.parts if part.rule.kind != "row"]
+        return self.columns_read(part.rule for part in self.parts if part.rule.kind != "row")
+
+    def columns_read(self, rules: Iterable[Rule]) -> tuple[str, ...]:
+        """The columns that these rules about more than one row read: the model's in its order, then others by name."""
+        asked = {rule.id for rule in rules}
+        wide = [part for part in self.parts if part.rule.id in asked]
         read = {name for part in wide if part.broken is not None for name in part.broken.meta.root_names()}
         if any(part.fallback for part in wide):
             read |= set(self.columns)
         return (*(name for name in self.columns if name in read), *sorted(read - set(self.columns)))
 
-    def across(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+    def across(self, frame: pl.LazyFrame, only: Container[Rule] | None = None) -> pl.LazyFrame:
         """Adds the bits of the rules that look across rows.
 
         Args:
             frame: a whole table, with `across_columns`. If it has the mask's words already, the bits are added to
                 them, and a cell that broke `castable` makes the rules that read it unknown for its row.
+            only: the rules that are wanted, and no others; the frame needs no more than the `columns_read` by them.
 
         Returns:
             The frame, in its order, with all of the mask's words.
         """
         has_words = set(self.words) <= set(frame.collect_schema().names())
         uncastable = {str(part.rule.column): mask.bit(number) for number, part in self._castable()} if has_words else {}
-        parts = dict(self._of_kind("across_rows"))
+        parts = {number: part for number, part in self._of_kind("across_rows") if only is None or part.rule in only}
         answers = {number: f"{PASSES}{number}" for number, part in parts.items() if part.fallback}
         broken = {
             number: _without(part, _failed(part, answers.get(number, "")), uncastable) for number, part in parts.items()
@@ -222,7 +231,7 @@ def _part(rule: Rule, statement: Statement, dtypes: Mapping[str, pl.DataType]) -
     if statement.check == NOT_NULLABLE:
         (name,) = statement.columns
         return Part(rule, _missing(name, dtypes[name]), reads=statement.columns)
-    return Part(rule, _repeated(statement.columns))
+    return Part(rule, _repeated(statement.columns), unique=tuple(statement.columns))
 
 
 def _missing(name: str, dtype: pl.DataType) -> pl.Expr:
