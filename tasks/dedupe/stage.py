@@ -163,7 +163,6 @@ class _Partition:
 
     def _late(self) -> pl.LazyFrame:
         """Rows set aside for what other rows hold; the warnings that they broke on their own are reasons too."""
-
         warned = any(rule.severity is Severity.WARN for rule in self.dataset.rules)
 
         def late() -> Iterator[tuple[Block, pl.DataFrame]]:
@@ -185,9 +184,7 @@ class _Partition:
         rows = self._named(lazily(lambda: self.removed.read(found()), self.removed.schema(survivor)))
         own = self.dataset.own_rules
         conflict_warns = all(rule.severity is Severity.WARN for rule in own if rule.check == "conflict")
-        parts = [
-            ledger.duplicate_rows(rows, self.inputs, self.dataset.key_name, self.names, conflicts=conflict_warns)
-        ]
+        parts = [ledger.duplicate_rows(rows, self.inputs, self.dataset.key_name, self.names, conflicts=conflict_warns)]
         for file in self.staged.files:
             if file.raw.redelivery_of:
                 parts.extend(

@@ -180,9 +180,7 @@ class Verdicts:
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
-    def _gathered(
-        self, name: str, key: Sequence[str], columns: Sequence[str], *, survivors: bool
-    ) -> Iterator[Part]:
+    def _gathered(self, name: str, key: Sequence[str], columns: Sequence[str], *, survivors: bool) -> Iterator[Part]:
         """The rows whose key stands in another row too, and some others; all rows of a key are in one part."""
         hashes = self._spills(f"hashes-{name}", by=HASH, numbers=HASHES, at_once=self._limits.hashes)
         rows = self._spills(f"rows-{name}", by=HASH, numbers=HASHES, at_once=self._limits.members)

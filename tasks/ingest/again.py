@@ -41,7 +41,7 @@ def with_raw(records: pl.DataFrame, text: BinaryIO, *, path: str) -> pl.DataFram
         DumpUnreadableError: the text ends too early, or can't be read.
 
     Example:
-        >>> places = pl.DataFrame({"_offset": [0, 8], "_length": [4, 3]}, schema={"_offset": pl.UInt64, "_length": pl.UInt32})
+        >>> places = pl.DataFrame({"_offset": [0, 8], "_length": [4, 3]})
         >>> with_raw(places, io.BytesIO(b"a,b\nc,d\ne,f"), path="a.csv")["_raw"].to_list()
         [b'a,b\n', b'e,f']
     """

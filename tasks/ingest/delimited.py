@@ -48,7 +48,7 @@ def read_delimited(text: TextStream, request: ReadRequest) -> Generator[Block, N
     whole = len(sample) < SAMPLE_BYTES
     verdict = sniff(sample, whole=whole, path=request.path, source=request.source, columns=request.columns)
     dialect, spelling = verdict.dialect, verdict.spelling
-    text.read(verdict.skipped)
+    skipped = text.read(verdict.skipped)
     quote = ord(dialect.quote) if dialect.quote else None
     splitter = Splitter(ord(dialect.delimiter), quote, request.max_record_bytes // spelling.width)
     # The header is record 0, so that the first record behind it is number 1.
@@ -57,11 +57,11 @@ def read_delimited(text: TextStream, request: ReadRequest) -> Generator[Block, N
         splitter,
         block_size=request.block_size,
         first_record=0,
-        first_line=dialect.preamble + 1,
+        first_line=1 + len(spelling.line_ends(skipped)),
         spelling=spelling,
     )
     first = next(found, None)
-    facts = FileFacts(header_size=verdict.skipped, notes=verdict.notes, dialect=dialect)
+    facts = FileFacts(header_size=len(skipped), notes=verdict.notes, dialect=dialect)
     if first is None:
         return dataclasses.replace(facts, notes=(*facts.notes, "empty file"))
     if first.cut.verdicts[0] == RejectRule.TRUNCATED_STREAM.code:
@@ -76,7 +76,7 @@ def read_delimited(text: TextStream, request: ReadRequest) -> Generator[Block, N
             seen += region.records
             yield blocks.block(region, footer=last)
     nothing = () if seen else ("no record behind the header",)
-    header_size = verdict.skipped + int(first.cut.bounds[1])
+    header_size = len(skipped) + int(first.cut.bounds[1])
     return dataclasses.replace(facts, header_size=header_size, notes=facts.notes + nothing, drift=columns.drift)
 
 

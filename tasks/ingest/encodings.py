@@ -10,6 +10,7 @@ those in the text. So offsets are of the original bytes, whatever the encoding, 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,16 @@ class Spelling:
         if self.line_end == "cr":
             return shadow.translate(_CR_ENDS)
         return _any_ends(shadow, final=final) if self.line_end == "any" and b"\r" in shadow else shadow
+
+    def line_ends(self, data: bytes) -> NDArray[np.int64]:
+        """Where each physical line of a text ends, within a record or behind an escape, too: behind its last byte.
+
+        Args:
+            data: begins and ends where a record does.
+        """
+        shadow = dataclasses.replace(self, escape=None).shadow(data, final=True)
+        ends = np.flatnonzero(np.frombuffer(shadow, np.uint8) == _LF) + 1
+        return np.minimum(ends * self.width, len(data))
 
     def undecodable(self, data: bytes, bounds: NDArray[np.int64]) -> NDArray[np.bool_]:
         """For each record whether some of it is no character in the encoding.

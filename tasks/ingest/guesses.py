@@ -33,6 +33,8 @@ _UTF32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _FIRST_LINES = 4_096
 #: Bytes that are no UTF-8 for each character that is, from which on the characters are thought to be chance.
 _CHANCE = 20
+#: Fewer bytes that are no UTF-8 are rather damage to a file than its language.
+_FEWEST = 4
 #: What stands in text in windows-1252: letters and signs, tab, line ends, form feed, and DOS's end of file.
 _WESTERN = bytes(sorted({*b"\t\n\r\f\x1a", *range(0x20, 0x7F), *range(0x80, 0x100)} - {*UNDEFINED}))
 #: In Western text letters with accents stand alone, mostly; in other scripts, and in two bytes a letter, they don't.
@@ -109,7 +111,7 @@ def _one_byte(sample: bytes, *, whole: bool) -> Guess:
     else:
         return Guess("utf-8")
     told = f"{invalid:,} of the first {len(sample):,} bytes are not UTF-8"
-    if invalid >= _CHANCE * valid and _is_western(sample):
+    if invalid >= max(_FEWEST, _CHANCE * valid) and _is_western(sample):
         return Guess("windows-1252", why=f"{told} and stand as in Western European text")
     return Guess("utf-8", doubt=f"{told}; if the whole text is in another encoding, declare Source(encoding=...)")
 

@@ -156,13 +156,22 @@ def regions(
                 shadow = shadow[cut.end :]
                 # Half a unit at the end of all is one in the shadow.
                 cut = dataclasses.replace(cut, bounds=np.minimum(cut.bounds * width, len(pending)))
-                region = dataclasses.replace(start, data=pending[: cut.end], cut=cut)
+                region = _with_lines(dataclasses.replace(start, data=pending[: cut.end], cut=cut))
                 yield region
                 pending, start = pending[cut.end :], _behind(region)
                 shadow = pending if plain else shadow
     pending += tail
     if text.broken:
         yield dataclasses.replace(start, data=pending, cut=_truncated(len(pending)))
+
+
+def _with_lines(region: Region) -> Region:
+    """The same with physical lines counted anew where the splitter can't see all: those that an escape hides."""
+    if not region.spelling.escape:
+        return region
+    cut, ends = region.cut, region.spelling.line_ends(region.data)
+    lines = np.searchsorted(ends, cut.bounds[:-1], side="right")
+    return dataclasses.replace(region, cut=dataclasses.replace(cut, lines=lines, line_ends=len(ends)))
 
 
 def _behind(region: Region) -> Region:

@@ -216,7 +216,9 @@ class _Written:
         All slices were read before.
         """
         parts = [
-            runs.select(pl.lit(role.value).alias("role"), pl.all()) for role in self.fates for runs, _, _ in self._known[role]
+            runs.select(pl.lit(role.value).alias("role"), pl.all())
+            for role in self.fates
+            for runs, _, _ in self._known[role]
         ]
         numbers = ("records", "lowest", "highest", "bytes")
         nothing = pl.DataFrame(schema={"role": pl.String, INPUT: pl.UInt32, **dict.fromkeys(numbers, pl.Int64)})

@@ -1,7 +1,12 @@
-"""Ingest against corpora that nobody here wrote; skipped, with a line saying so, where they are not at hand."""
+"""Ingest against corpora that nobody here wrote; skipped, with a line saying so, where they are not at hand.
+
+What comes of each file is listed in tests/golden/corpora.md. A deliberate change is taken over with
+`WINNOW_TEST_GOLDEN=write .venv/bin/python -m pytest tests/integration/test_corpora.py`, and then read in `git diff`.
+"""
 
 from __future__ import annotations
 
+import collections
 import csv
 import io
 import json
@@ -21,6 +26,23 @@ CORPORA = Path(__file__).parents[2] / "../shared/corpora"
 #: Decompresses to two gigabytes.
 SLOW = {"large_string_map.brotli.parquet"}
 
+#: The files that are listed.
+DUMPS = (
+    "csv-spectrum/csvs/*.csv", "jsontestsuite/test_parsing/*.json", "parquet-testing/**/*.parquet",
+    "parquet-testing/**/*.encrypted", "parquet-testing/**/*.bin",
+)  # fmt: skip
+TABLE = Path(__file__).parents[1] / "golden" / "corpora.md"
+TABLE_HEAD = """\
+# What comes of each file of three corpora
+
+Kept true by tests/integration/test_corpora.py. Of a JSON text, `y_` must be accepted, `n_` refused, and either may come
+of `i_`; each is read as one or several lines of a dump, between two good lines that are not counted. What is valid but
+no object is no record, so it is rejected, too.
+
+| file | read as | parsed | rejected | by |
+| --- | --- | ---: | ---: | --- |
+"""
+
 
 def files(folder: str, pattern: str) -> list[object]:
     """The files of a corpus as parameters; one that skips where the corpus is not at hand."""
@@ -38,6 +60,35 @@ def read(data: bytes, path: str, columns: list[str]) -> tuple[pl.DataFrame, pl.D
     return records, rejects, reader.report
 
 
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def listed() -> dict[str, str]:
+    """The lines of the table by their files."""
+    lines = TABLE.read_text().removeprefix(TABLE_HEAD).splitlines(keepends=True) if TABLE.exists() else []
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines}
+
+
+def assert_listed(path: Path, form: str, parsed: int, rejects: pl.DataFrame) -> None:
+    """Holds what came of a file against its line; under WINNOW_TEST_GOLDEN=write, makes it the line."""
+    rules = collections.Counter(rejects.get_column("_rules").explode().to_list())
+    by = ", ".join(f"{rule} {count}" if len(rules) > 1 else rule for rule, count in sorted(rules.items()))
+    name = path.relative_to(CORPORA).as_posix()
+    line = f"| {name} | {form} | {parsed} | {rejects.height} | {by} |\n"
+    if os.environ.get("WINNOW_TEST_GOLDEN") == "write":
+        lines = listed() | {name: line}
+        TABLE.write_text(TABLE_HEAD + "".join(lines[each] for each in sorted(lines)))
+    assert listed().get(name) == line, "what comes of it changed; see the module's docstring"
+
+
+def test_the_table_lists_the_files_of_the_corpora_and_no_other() -> None:
+    assert TABLE.read_text().startswith(TABLE_HEAD)
+    if not CORPORA.is_dir():
+        pytest.skip(f"no corpora at {os.path.normpath(CORPORA)}")
+    found = [path for pattern in DUMPS for path in CORPORA.glob(pattern) if path.is_file()]
+    assert sorted(listed()) == sorted(path.relative_to(CORPORA).as_posix() for path in found)
+
+
 # --- csv-spectrum -----------------------------------------------------------------------------------------------------
 
 
@@ -51,6 +102,7 @@ def test_csv_spectrum_is_read_as_expected(path: Path) -> None:
     expected = json.loads((path.parents[1] / "json" / f"{path.stem}.json").read_bytes())
     assert records.select(columns).to_dicts() == expected
     assert rejects.is_empty()
+    assert_listed(path, "csv", records.height, rejects)
 
 
 # --- JSONTestSuite ----------------------------------------------------------------------------------------------------
@@ -80,6 +132,7 @@ def test_valid_json_is_parsed_if_it_is_an_object(path: Path) -> None:
         assert (records.height, rejects.height) == (3, 0)
     else:
         assert (records.height, rejects.get_column("_rules").to_list()) == (2, [["ingest.not_an_object"]])
+    assert_listed(path, "jsonl", records.height - 2, rejects)
 
 
 @pytest.mark.parametrize("path", files("jsontestsuite/test_parsing", "n_*.json"))
@@ -89,11 +142,13 @@ def test_invalid_json_is_rejected_with_its_bytes(path: Path) -> None:
     if b"\n" not in text:
         assert (records.height, rejects.height) == (2, 1)
         assert rejects.get_column("_raw").to_list() == [text + b"\n"]
+    assert_listed(path, "jsonl", records.height - 2, rejects)
 
 
 @pytest.mark.parametrize("path", files("jsontestsuite/test_parsing", "i_*.json"))
 def test_json_that_parsers_disagree_about_loses_nothing(path: Path) -> None:
-    amid_good_lines(path.read_bytes())
+    records, rejects = amid_good_lines(path.read_bytes())
+    assert_listed(path, "jsonl", records.height - 2, rejects)
 
 
 # --- parquet-testing --------------------------------------------------------------------------------------------------
@@ -140,6 +195,7 @@ def test_parquet_is_read_or_rejected_and_never_lost(path: Path) -> None:
     else:
         assert rejects.is_empty()
         assert records.columns[-len(columns) :] == columns
+    assert_listed(path, "parquet", records.height, rejects)
 
 
 def test_the_corpora_are_whole() -> None:

@@ -35,7 +35,7 @@ class Sales(pa.DataFrameModel):
 
 DATASET = Dataset(
     model=Sales,
-    source=Source("{partition}/*", null_tokens=["", "NA"], format=FORMAT),
+    source=Source("{partition}/*", null_tokens=["", "NA"], format=FORMAT, encoding="utf-8", line_end="lf", preamble=0),
     steps=[steps.strip("shop", "amount", "id"), steps.lowercase("shop")],
     dedupe=Dedupe(key=["id"], keep="first"),
     severities={"note.str_length": Severity.WARN},

@@ -123,7 +123,7 @@ def test_no_byte_is_lost_whatever_the_dialect(
 def test_whatever_writes_a_header_it_is_found(
     preamble: list[str], encoding: str, line_end: str, delimiter: str
 ) -> None:
-    lines = [*preamble, delimiter.join(["id", "text"]), delimiter.join(["1", "é"])]
+    lines = [*preamble, delimiter.join(["id", "text"]), delimiter.join(["1", "é, ü, ø and ß"])]
     text = "".join(line + line_end for line in lines).encode(encoding)
     verdict = sniff(text, whole=True, path="a.csv", source=Source("{partition}"), columns=["id", "text"])
     end = verdict.skipped + len((lines[len(preamble)] + line_end).encode(verdict.dialect.encoding))

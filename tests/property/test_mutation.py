@@ -24,7 +24,7 @@ from tasks.ingest.blocks import Block
 from tasks.ingest.dialects import Compression
 from tasks.ingest.reader import RecordReader
 from tasks.ingest.streams import TextStream
-from tests.campaign import mutate
+from tests.campaign import mutate, saved
 from tests.campaign.case import Case, drawn
 from tests.campaign.crew import tried_by_crew
 from tests.campaign.dressing import COMPRESSIONS, ENCODINGS, WRITERS, compressed, encoded
@@ -131,7 +131,7 @@ TEXT = b'id,text\n1,a\n2\n3,"b\nc"\n4,d\n'
 def whole(data: bytes = TEXT) -> Case:
     return dataclasses.replace(
         drawn(1, 1), number=1, path="a.csv", data=data, text=None, columns=("id", "text"), settings={}, drift={},
-        dtypes={}, max_record_bytes=1000, block_size=1000, mutations=(),
+        dtypes={}, limits={}, block_size=1000, mutations=(),
     )  # fmt: skip
 
 
@@ -251,19 +251,18 @@ def test_a_crash_and_a_hang_cost_their_own_file_only() -> None:
 
 def test_a_failure_is_saved_and_made_smaller(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail_on_some(case: Case, folder: Path | None = None) -> Outcome:
-        kind = "failed" if b"!" in case.data and b"?" in case.data else "read"
-        return Outcome(case.number, case.origin, case.format, kind, "there is ! and ?" if kind == "failed" else "")
+        failed = b"!" in case.data and b"?" in case.data
+        return Outcome(case.number, case.origin, case.format, "failed" if failed else "read", "both" if failed else "")
 
-    monkeypatch.setattr(mutate, "tried", fail_on_some)
-    monkeypatch.setattr(mutate, "SAVED", tmp_path)
-    case = whole(b"one ! two and three ? four" * 3)
-    small = mutate.shrunk(case)
+    monkeypatch.setattr(saved, "tried", fail_on_some)
+    monkeypatch.setattr(saved, "SAVED", tmp_path)
+    case = dataclasses.replace(whole(b"one ! two and three ? four" * 3), dtypes={"id": "Int64"})
+    small = saved.shrunk(case)
     assert sorted(small.data) == sorted(b"!?")
-    path = mutate.save(small, fail_on_some(small))
+    path = saved.save(small, fail_on_some(small))
     assert path.read_bytes() == small.data
-    told = path.with_name(f"{path.name}.json").read_text()
-    assert "--seed 1 --only 1" in told
-    assert "there is ! and ?" in told
+    assert saved.load(path) == small
+    assert small.types == {"id": pl.Int64()}
 
 
 def test_a_campaign_tells_seed_count_and_failures(monkeypatch: pytest.MonkeyPatch) -> None:

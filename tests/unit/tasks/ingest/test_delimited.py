@@ -1,3 +1,4 @@
+import gzip
 from collections.abc import Callable
 from typing import Any
 
@@ -202,7 +203,7 @@ def test_rejects_keep_only_their_own_bytes_in_memory(read: Reader) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "windows-1252"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_a_file_is_read_in_whatever_way_it_is_written(read: Reader, block_size: int, encoding: str, end: str) -> None:
-    lines = ["made by Ä", "", "id;text", "1;é", '2;"x' + end + '""y;"', "", "id;text", "3", "4;ü", "total;2"]
+    lines = ["made by Ä and Ö", "", "id;text", "1;é", '2;"x' + end + '""y;"', "", "id;text", "3", "4;ü", "total;2"]
     data = (end.join(lines) + end).encode(encoding)
     found = read(data, "a.csv", ["id", "text"], block_size=block_size, footer=1)
     assert found.rows() == [("1", "é"), ("2", f'x{end}"y;'), ("4", "ü")]
@@ -221,6 +222,23 @@ def test_an_escape_takes_the_meaning(read: Reader) -> None:
     found = read(data, "a.csv", ["id", "te,xt"], block_size=3, escape="\\")
     assert found.rows() == [("1", "a\nb"), ("2", "\\N"), ("3", '"\\')]
     assert found.rejects.is_empty()
+
+
+def test_lines_are_physical_ones_behind_an_escape_too(read: Reader) -> None:
+    found = read(b"id,name\n1,a\\\nb\n2,c\n", "a.csv", ["id", "name"], quote="", escape="\\")
+    assert found.rows() == [("1", "a\nb"), ("2", "c")]
+    assert found.records["_line"].to_list() == [2, 4]
+
+
+def test_half_a_unit_behind_a_preamble_is_counted_once(read: Reader) -> None:
+    data = b"\xfe\xff\0A\0\nB"
+    found = read(data, "a.csv", ["id"], encoding="utf-16", preamble=2)
+    assert found.report.header_size == found.report.text_size == len(data)
+
+
+def test_a_stream_that_breaks_off_within_the_preamble_is_at_its_line(read: Reader) -> None:
+    found = read(gzip.compress(b"x\ny\nz\nid,name\n1,2\n", 0)[:18], "a.csv.gz", ["id", "name"], preamble=3)
+    assert found.rejects["_line"].to_list() == [2]
 
 
 def test_records_that_are_no_text_in_their_encoding_are_rejected_alone(read: Reader) -> None:

@@ -58,12 +58,23 @@ def test_valid_utf8_is_plain(sample: bytes, whole: bool) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["id;Müller\n", "café, naïve, Ærøskøbing, 5 £, “quoted” – it’s €5\r\n", "CAFÉ” " + "ä " * 30 + "\n", "ß\x1a"],
+    [
+        "id;Müller;Köln;Süd;Élan\n",
+        "café, naïve, Ærøskøbing, 5 £, “quoted” – it’s €5\r\n",
+        "CAFÉ” " + "ä " * 30 + "\n",
+        "ß ß ß ß\x1a",
+    ],
 )
 def test_western_text_is_windows_1252(text: str) -> None:
     found = guess(text.encode("windows-1252"))
     assert found.encoding == "windows-1252"
     assert "are not UTF-8" in found.why
+
+
+def test_a_few_damaged_bytes_are_no_language() -> None:
+    found = guess(b"id;name\n1;M\xfcller\n")
+    assert (found.encoding, found.why) == ("utf-8", "")
+    assert "declare Source(encoding=...)" in found.doubt
 
 
 @pytest.mark.parametrize(
