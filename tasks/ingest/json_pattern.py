@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import os.path
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
 _MOST_KEYS = 16
 #: Levels of nesting that a pattern can follow.
@@ -30,6 +29,9 @@ _NESTED_LEVELS = 3
 #: What fits into the table: measured, with some room to spare. Its rows are twice as wide for keys beyond ASCII.
 _MOST_STATES, _MOST_WIDE_STATES = 1_000, 500
 _STATES_OF_SCALAR, _STATES_OF_NESTED = 50, 100
+
+#: Bytes of UTF-8 within a character are between these.
+_CONTINUES, _BEGINS = 0x80, 0xC0
 
 _NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _HEX = "[0-9a-fA-F]"
@@ -68,18 +70,34 @@ STYLES = tuple(
 )
 
 
-def styles_of(keys: Iterable[str]) -> list[Style]:
-    """The styles in which objects of these keys can differ."""
+def styles_of(keys: Sequence[str], nested: Collection[str]) -> list[Style]:
+    """The styles in which objects of these keys can differ, as far as their pattern is matched fast.
+
+    Args:
+        keys: of the objects.
+        nested: those of them whose values may be arrays and objects.
+    """
     either = all(key.isascii() for key in keys)
-    return [style for style in STYLES if not (either and style.ascii_only)]
+    return [style for style in STYLES if not (either and style.ascii_only) and _is_fast(keys, nested, style)]
 
 
-def fits(keys: Sequence[str], nested: Collection[str]) -> bool:
-    """Whether the pattern of these keys, of which some hold nested values, is matched fast."""
-    written = [json.dumps(key) for key in keys]
+def _is_fast(keys: Sequence[str], nested: Collection[str], style: Style) -> bool:
+    written = [style.key(key).encode() for key in keys]
     states = sum(map(len, written)) + _STATES_OF_SCALAR * len(keys) + _STATES_OF_NESTED * len(nested)
-    most = _MOST_STATES if all(key.isascii() for key in keys) else _MOST_WIDE_STATES
-    return 0 < len(keys) <= _MOST_KEYS and states <= most
+    most = _MOST_STATES if all(key.isascii() for key in written) else _MOST_WIDE_STATES
+    return 0 < len(keys) <= _MOST_KEYS and states <= most and not _parts_within_character(written)
+
+
+def _parts_within_character(written: Sequence[bytes]) -> bool:
+    """Whether two keys begin to differ behind the first byte of a character: the tree of keys can't part there."""
+    neighbours = itertools.pairwise(sorted(written))
+    return any(_CONTINUES <= one[_common(one, other)] < _BEGINS for one, other in neighbours)
+
+
+def _common(one: Sequence[object], other: Sequence[object]) -> int:
+    """How many of their first items are equal."""
+    pairs = zip(one, other, strict=False)
+    return next((number for number, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def object_pattern(keys: Sequence[str], nested: Collection[str], style: Style) -> str:
@@ -110,10 +128,12 @@ def _tree(branches: list[tuple[str, str]]) -> str:
     if len(branches) == 1:
         ((literal, tail),) = branches
         return pl.escape_regex(literal) + tail
-    common = os.path.commonprefix([literal for literal, _ in branches])  # noqa: RUF071  # of texts, not of paths
-    rests = sorted((literal[len(common) :], tail) for literal, tail in branches)
+    branches = sorted(branches)
+    first, last = branches[0][0], branches[-1][0]
+    common = _common(first, last)
+    rests = [(literal[common:], tail) for literal, tail in branches]
     grouped = itertools.groupby(rests, key=lambda rest: rest[0][:1])
-    return f"{pl.escape_regex(common)}(?:{'|'.join(_tree(list(group)) for _, group in grouped)})"
+    return f"{pl.escape_regex(first[:common])}(?:{'|'.join(_tree(list(group)) for _, group in grouped)})"
 
 
 def _loose(levels: int) -> str:

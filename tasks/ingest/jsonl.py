@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from schemas.records import FLAGS
 from tasks.ingest.blocks import Block, FileFacts, RecordFlag, raw_column
-from tasks.ingest.exact_json import RefusedError, cell_text, parse_object
+from tasks.ingest.exact_json import Members, Refusal, cell_text, parse_object
 from tasks.ingest.keys import Keys
 from tasks.ingest.plain_json import PlainReader
 from tasks.ingest.regions import regions
@@ -62,7 +62,6 @@ def read_jsonl(text: TextStream, request: ReadRequest) -> Generator[Block, None,
 class _Parsed:
     """What came of the lines that were looked at one by one, each list in their order."""
 
-    which: list[int] = field(default_factory=list)
     rows: list[list[str | None]] = field(default_factory=list)
     flags: list[int] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
@@ -123,7 +122,9 @@ class _Lines:
         good = np.ones(region.records, np.bool_)
         good[parsed.refused] = False
         self._parsed += int(good.sum())
-        records = region.places(good).hstack(self._in_order(plain, sets, parsed))
+        others = good.copy()
+        others[plain.which] = False
+        records = region.places(good).hstack(self._in_order(plain, sets, parsed, np.flatnonzero(others)))
         return Block(records, reject_frame(region.places(~good), parsed.rules, parsed.reasons))
 
     def _one_by_one(self, region: Region, plain: PlainLines, sets: _KeySets) -> _Parsed:
@@ -133,35 +134,31 @@ class _Lines:
         looked_at[plain.which] = False
         looked_at[list(sets.first_lines)] = True
         for line, record, verdict in _records(region, np.flatnonzero(looked_at)):
-            if line in sets.first_lines:
-                self._meet(record, sets, sets.first_lines[line])
-                continue
-            try:
-                if verdict:
-                    self._refuse_cut(verdict)
-                row, flag = self._parse(record)
-            except RefusedError as refused:
+            found = self._cut_refusal(verdict) if verdict else parse_object(record)
+            if isinstance(found, Refusal):
                 parsed.refused.append(line)
-                parsed.rules.append(refused.rule)
-                parsed.reasons.append(refused.reason)
+                parsed.rules.append(found.rule)
+                parsed.reasons.append(found.reason)
+            elif line in sets.first_lines:
+                self._meet(found, sets, sets.first_lines[line])
             else:
-                parsed.which.append(line)
+                row, flag = self._row(found)
                 parsed.rows.append(row)
                 parsed.flags.append(flag)
         return parsed
 
-    def _meet(self, record: bytes, sets: _KeySets, number: int) -> None:
+    def _meet(self, members: Members, sets: _KeySets, number: int) -> None:
         """Holds a set of keys, in the order of the first record that has it, against the declared ones."""
-        names = {key: key for key, _ in parse_object(record)}
+        names = {key: key for key, _ in members}
         sets.names[number], sets.flags[number] = self._keys.matched(names, int(sets.counts[number]))
 
-    def _refuse_cut(self, verdict: int) -> NoReturn:
+    def _cut_refusal(self, verdict: int) -> Refusal:
         rule, longest = RejectRule.of_code(verdict), self._request.max_record_bytes
         reason = text_reason(fields=0, max_record_bytes=longest, broken=self._text.broken)
-        raise RefusedError(rule, reason(rule, 0))
+        return Refusal(rule, reason(rule, 0))
 
-    def _parse(self, record: bytes) -> tuple[list[str | None], int]:
-        members = parse_object(record)
+    def _row(self, members: Members) -> tuple[list[str | None], int]:
+        """Cells and flags of a record."""
         values = dict(members)
         flags = _DUPLICATE if len(values) < len(members) else 0
         if values.keys() != self._declared:
@@ -172,11 +169,11 @@ class _Lines:
             cells = [None if cell is None else cell_text(cell) for cell in cells]
         return cells, flags
 
-    def _in_order(self, plain: PlainLines, sets: _KeySets, parsed: _Parsed) -> pl.DataFrame:
-        """Flags and cells of all good lines."""
+    def _in_order(self, plain: PlainLines, sets: _KeySets, parsed: _Parsed, others: NDArray[np.int64]) -> pl.DataFrame:
+        """Flags and cells of all good lines; `others` are those that are not plain."""
         flags = pl.Series(FLAGS, sets.flags[sets.of_line], dtype=pl.UInt8)
         of_plain = self._called_as_declared(plain, sets).insert_column(0, flags)
-        if not parsed.which:
+        if not len(others):
             return of_plain
         columns = zip(*parsed.rows, strict=True) if self._columns else ()
         texts = dict(zip(self._columns, columns, strict=True))
@@ -184,7 +181,7 @@ class _Lines:
         of_others = pl.DataFrame({FLAGS: parsed.flags, **texts}, schema=schema)
         if not len(plain.which):
             return of_others
-        return pl.concat([of_plain, of_others])[np.argsort(np.append(plain.which, parsed.which))]
+        return pl.concat([of_plain, of_others])[np.argsort(np.append(plain.which, others))]
 
     def _called_as_declared(self, plain: PlainLines, sets: _KeySets) -> pl.DataFrame:
         """Cells of the declared columns, taken from what they are called in each line."""

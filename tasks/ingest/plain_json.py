@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tasks.ingest.exact_json import WHITE_SPACE, RefusedError, parse_object
+from tasks.ingest.exact_json import WHITE_SPACE, Refusal, parse_object
 from tasks.ingest.json_cells import cells_of
-from tasks.ingest.json_pattern import fits, object_pattern, styles_of
+from tasks.ingest.json_pattern import object_pattern, styles_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Fewer lines are not worth the fixed cost of a pattern.
 FEWEST_LINES = 64
+#: Bytes of a line, in the mean. A pattern costs more for each byte than parsing one by one, and less for each line.
+_LONGEST_LINES = 1_500
 #: Lines of a stretch that are tried before all, and the smallest share of them that makes it worth while.
 _TRIED, _LEAST_SHARE = 128, 1 / 8
 #: Lines that are parsed exactly to learn what the others may look like, and how often that is done for one stretch.
@@ -72,22 +74,27 @@ class PlainReader:
         """
         self._keys = tuple(columns)
         self._nested: frozenset[str] = frozenset()
-        self._styles = styles_of(self._keys)
+        self._styles = styles_of(self._keys, self._nested)
 
     def read(self, lines: pl.Series) -> PlainLines:
         """The plain lines; none if it would not be worth while.
 
-        That is so for fewer than `FEWEST_LINES`, for more keys than a pattern has room for, and where few are plain.
+        That is so for a few lines or very long ones, for keys of which no fast pattern can be made, and where hardly
+        any line is plain.
 
         Args:
             lines: String, with or without their line ends.
         """
         parts: list[PlainLines] = []
-        if len(lines) >= FEWEST_LINES and fits(self._keys, self._nested) and self._some_are_plain(lines):
+        if self._may_pay(lines) and self._some_are_plain(lines):
             rest = self._read(lines, np.arange(len(lines)), parts)
             if len(rest) >= FEWEST_LINES and self._learn(lines.gather(rest[:_LEARNED_FROM])):
                 self._read(lines, rest, parts)
         return self._together(parts)
+
+    def _may_pay(self, lines: pl.Series) -> bool:
+        many = len(lines) >= FEWEST_LINES
+        return many and bool(self._styles) and int(lines.str.len_bytes().sum()) <= _LONGEST_LINES * len(lines)
 
     def _some_are_plain(self, lines: pl.Series) -> bool:
         """Tries a few lines, and learns from them."""
@@ -145,22 +152,19 @@ class PlainReader:
         """Looks at lines that were not plain for undeclared keys and nested values; whether there was something new."""
         before = self._keys, self._nested
         for line in lines:
-            try:
-                members = parse_object(line.encode())
-            except RefusedError:
-                continue
-            for key, value in members:
+            members = parse_object(line.encode())
+            for key, value in () if isinstance(members, Refusal) else members:
                 self._meet(key, nested=isinstance(value, list))
         return (self._keys, self._nested) != before
 
     def _meet(self, key: str, *, nested: bool) -> None:
         keys = self._keys if key in self._keys else (*self._keys, key)
         within = self._nested | {key} if nested else self._nested
-        if not fits(keys, within):
+        if (keys, within) == (self._keys, self._nested):
             return
-        if keys != self._keys:
-            self._styles = styles_of(keys)
-        self._keys, self._nested = keys, within
+        styles = styles_of(keys, within)
+        if set(styles).issuperset(self._styles):
+            self._keys, self._nested, self._styles = keys, within, styles
 
     def _together(self, parts: Sequence[PlainLines]) -> PlainLines:
         schema = {f"{number}": pl.String() for number in range(len(self._keys))}
