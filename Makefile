@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PEERS := $(VENV)/.bench-installed
 DATA := $(VENV)/share/winnow
 
 # Twice quiet: errors only. --no-build-isolation: what is built (winnow, and the few dependencies that come as source)
@@ -50,8 +51,8 @@ test: check ## Everything (under 20 minutes): check, then all other tests
 fuzz: $(INSTALLED) ## Damage 100,000 files and see that none loses a record (FUZZ="--count 5000 --seed 2": others)
 	$(BIN)/python -m tests.campaign.mutate $(FUZZ)
 
-bench: $(INSTALLED) ## Time Winnow against its peers in one run; writes .winnow/bench.json
-	$(BIN)/python tests/benchmarks/run.py
+bench: $(PEERS) ## Time Winnow against its peers in one run (ROWS=1000000 RUNS=3 WHAT=memory); writes .winnow/bench.json
+	$(BIN)/python tests/benchmarks/run.py $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) $(if $(WHAT),--what $(WHAT))
 
 coverage: $(INSTALLED) ## Lines and branches that the quick tests reach
 	$(PYTEST) -m "$(QUICK)" --cov --cov-report=term tests/unit tests/property
@@ -59,6 +60,7 @@ coverage: $(INSTALLED) ## Lines and branches that the quick tests reach
 lock: $(INSTALLED) ## Remake the lock files from pyproject.toml (UPGRADE=1: take newer versions too)
 	$(COMPILE) --extra demo --extra dev --output-file requirements.lock pyproject.toml
 	$(COMPILE) --output-file .ci/build.lock .ci/build.in
+	$(COMPILE) --constraint requirements.lock --group pyproject.toml:bench --output-file .ci/bench.lock
 	@! grep -n '://' requirements.lock .ci/*.lock || { echo "A lock file names a host (above)." >&2; exit 1; }
 
 clean: ## Remove caches and what the demo and the benchmarks wrote; keeps .venv and every other store
@@ -82,4 +84,10 @@ $(INSTALLED): requirements.lock .ci/build.lock .ci/data.lock pyproject.toml | $(
 	@$(PIP) install --require-hashes --no-build-isolation -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@$(PIP) download --require-hashes --no-deps --no-build-isolation --dest $(DATA) -r .ci/data.lock
+	@touch $@
+
+# Other tools, in the versions that agree with requirements.lock: none of what Winnow runs on changes.
+$(PEERS): .ci/bench.lock $(INSTALLED)
+	@echo "Installing what the benchmarks compare with"
+	@$(PIP) install --require-hashes --no-build-isolation -r .ci/bench.lock
 	@touch $@

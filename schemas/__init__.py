@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from schemas import steps
     from schemas.corrections import Correction
     from schemas.dataset import Dataset
-    from schemas.policies import Dedupe, Drift, Gates, Source
+    from schemas.policies import Dedupe, Drift, Gates, Limits, Source
     from schemas.records import Severity
 
-__all__ = ["Correction", "Dataset", "Dedupe", "Drift", "Gates", "Severity", "Source", "steps"]
+__all__ = ["Correction", "Dataset", "Dedupe", "Drift", "Gates", "Limits", "Severity", "Source", "steps"]
 
 _HOMES = {
     "Correction": "schemas.corrections",
@@ -24,6 +24,7 @@ _HOMES = {
     "Dedupe": "schemas.policies",
     "Drift": "schemas.policies",
     "Gates": "schemas.policies",
+    "Limits": "schemas.policies",
     "Severity": "schemas.records",
     "Source": "schemas.policies",
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import string
-from typing import Any, Literal, TypeVar, dataclass_transform
+from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
@@ -20,7 +20,7 @@ from schemas.records import LineEnd
 Keep = Literal["first", "last", "latest", "most_complete"]
 Missing = Literal["fail", "quarantine", "null"]
 Extra = Literal["fail", "quarantine", "ignore"]
-Format = Literal["csv", "tsv", "jsonl", "parquet"]
+Format = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
 DeclaredEncoding = Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1252", "latin-1"]
 
 T = TypeVar("T")
@@ -91,6 +91,41 @@ class Drift:
 
 
 @declared
+class Limits:
+    """How great the things in a raw file may be. What is greater is rejected, and the reason names the setting.
+
+    Attributes:
+        max_record_bytes: bytes of the longest record that is parsed, as it stands in the text. Of a longer line each
+            such stretch is a rejected record, and a quote that does not close within so many bytes never closes. A
+            record is held in memory several times over while it is parsed.
+        max_cell_bytes: bytes of UTF-8 text of the longest cell; a record with a longer one is rejected.
+        max_columns: columns that a CSV or Parquet file may have; one with more stops the partition. The default is
+            what a spreadsheet can have.
+        max_ratio: bytes of text that each stored byte of a compressed file may stand for; where there is more text
+            the stream breaks off, and the rest is one rejected record. It counts from 1 GiB of text on: a short
+            stretch of zeros shrinks to nothing in honest data. The default is just below the 1,032 that gzip can
+            reach at all, and far above what text comes to that is worth reading (5 to 50).
+        max_text_bytes: bytes of text that a compressed file may hold, whatever its ratio; breaks off as a ratio does.
+            None is no limit: a ratio tells a bomb from a big file, a size can't, unless one knows the dumps. Of an
+            XLSX file, which can't be read piece by piece, it is the XML in it, and 2 GiB where it is None or more.
+        max_window_bytes: memory that a zstd or xz stream may ask for to be decompressed, as both let the writer
+            choose; one that asks for more is rejected. The default is enough for every level of both programs, but
+            not for `zstd --long=31`, which needs 2 GiB.
+
+    Example:
+        >>> Limits(max_columns=50_000).max_record_bytes
+        67108864
+    """
+
+    max_record_bytes: int = Field(default=64 << 20, ge=1, lt=1 << 32)
+    max_cell_bytes: int = Field(default=64 << 20, ge=1)
+    max_columns: int = Field(default=16_384, ge=1)
+    max_ratio: float = Field(default=1_000, ge=1, allow_inf_nan=False)
+    max_text_bytes: int | None = Field(default=None, ge=1)
+    max_window_bytes: int = Field(default=128 << 20, ge=1 << 20, le=1 << 31)
+
+
+@declared
 class Source:
     r"""Where a data set's dumps lie and how to read them.
 
@@ -99,8 +134,8 @@ class Source:
 
     Attributes:
         pattern: path below the raw root, with `{partition}` in it once and `*` where names vary.
-        format: how the records are written; None takes it from the name (`.csv .tsv .jsonl .ndjson .parquet`, with
-            `.gz` or `.zst` after it).
+        format: how the records are written; None takes it from the name (`.csv .tsv .jsonl .ndjson .parquet .xlsx`,
+            with `.gz .zst .bz2 .xz` or `.zip` after it).
         delimiter: one character between the fields of a delimited file. None is `,` for csv and a tab for tsv, unless
             the header names more of the declared columns under another one of `, ; tab |`.
         quote: the quote character of a delimited file, or an empty string when quotes mean nothing in it.
@@ -113,8 +148,10 @@ class Source:
         preamble: lines of a delimited file before its header. None is 0, unless a later one of the first lines is the
             first that names all declared columns.
         footer: last records of a delimited file that are none, such as a line of totals; they are rejected.
+        sheet: the sheet of an XLSX file, by its name or its number from 1. None is the only one with data.
         null_tokens: cells that mean *missing*, compared after stripping.
         drift: what becomes of missing, extra, renamed, reordered and widened columns.
+        limits: how great a record, a cell, a header and what is decompressed may be.
 
     Example:
         >>> Source("tickets/{partition}/*.jsonl.gz", null_tokens=["", "NA"]).pattern
@@ -130,8 +167,10 @@ class Source:
     line_end: LineEnd | None = None
     preamble: int | None = Field(default=None, ge=0, le=1_000)
     footer: int = Field(default=0, ge=0, le=1_000)
+    sheet: Annotated[int, Field(ge=1)] | str | None = None
     null_tokens: tuple[str, ...] = ()
     drift: Drift = Drift()
+    limits: Limits = Limits()
 
     def __post_init__(self) -> None:
         parsed = [field[1:] for field in string.Formatter().parse(self.pattern) if field[1] is not None]

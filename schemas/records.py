@@ -171,7 +171,7 @@ class RawFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bytes as stored (compressed, if it is)."""
     sha256: str
     format: str
-    """csv, jsonl or parquet."""
+    """csv, jsonl, parquet or xlsx."""
     compression: str
     """none, gzip or zstd."""
     text_size: int | None

@@ -8,6 +8,7 @@ Everything that is said of a candidate in the light of others names its row: its
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -74,6 +75,7 @@ class Candidates:
         self.schema = first.schema
         self._heights = [first.height, *(block().height for block in blocks[1:])]
         self.rows = sum(self._heights)
+        self._making, self._closed = threading.Lock(), False
 
     def blocks(self) -> Iterator[Block]:
         """Every block that has rows."""
@@ -82,6 +84,39 @@ class Candidates:
             if height:
                 yield Block(number, start, block())
             start += height
+
+    def lazily(self, frames: Callable[[], Iterator[pl.DataFrame]], schema: pl.Schema) -> pl.LazyFrame:
+        """A lazy frame over frames that are made one after another, each time that it is collected.
+
+        Args:
+            frames: makes them.
+            schema: of each of them.
+        """
+
+        def source(
+            columns: list[str] | None, predicate: pl.Expr | None, most: int | None, _batch: int | None
+        ) -> Iterator[pl.DataFrame]:
+            made = frames()
+            while most is None or most > 0:
+                with self._making:
+                    frame = None if self._closed else next(made, None)
+                if frame is None:
+                    return
+                rows = frame if predicate is None else frame.filter(predicate)
+                rows = (rows if columns is None else rows.select(columns)).head(most or rows.height)
+                most = None if most is None else most - rows.height
+                yield rows
+
+        return register_io_source(source, schema=schema)
+
+    def close(self) -> None:
+        """Lets no more frames be made, and waits for one that is being made.
+
+        When a query fails, polars leaves threads behind that would go on asking for frames, and Python ends badly
+        while they do.
+        """
+        with self._making:
+            self._closed = True
 
 
 class InOrder:
@@ -103,25 +138,3 @@ class InOrder:
             return None
         taken, self._held = self._held[:count], self._held[count:]
         return taken
-
-
-def lazily(frames: Callable[[], Iterator[pl.DataFrame]], schema: pl.Schema) -> pl.LazyFrame:
-    """A lazy frame over frames that are made one after another, each time that it is collected.
-
-    Args:
-        frames: makes them.
-        schema: of each of them.
-    """
-
-    def source(
-        columns: list[str] | None, predicate: pl.Expr | None, most: int | None, _batch: int | None
-    ) -> Iterator[pl.DataFrame]:
-        for frame in frames():
-            rows = frame if predicate is None else frame.filter(predicate)
-            rows = rows if columns is None else rows.select(columns)
-            yield rows if most is None else rows.head(most)
-            most = None if most is None else max(0, most - rows.height)
-            if most == 0:
-                return
-
-    return register_io_source(source, schema=schema)

@@ -31,20 +31,23 @@ PLACE_OF_RECORD = (FILE, SOURCE, RECORD, LINE, OFFSET, LENGTH, RAW)
 
 def named(rows: pl.LazyFrame, inputs: Sequence[RawFile]) -> pl.LazyFrame:
     """Rows with `_file` and `_source` for their `_input`."""
-    number = pl.col(INPUT)
-    numbers = list(range(len(inputs)))
     return rows.with_columns(
-        number.replace_strict(numbers, [raw.sha256 for raw in inputs], return_dtype=pl.String).alias(FILE),
-        number.replace_strict(numbers, [raw.path for raw in inputs], return_dtype=pl.String).alias(SOURCE),
+        _looked_up(INPUT, [raw.sha256 for raw in inputs]).alias(FILE),
+        _looked_up(INPUT, [raw.path for raw in inputs]).alias(SOURCE),
     )
 
 
 def record_id(number: str, record: str, inputs: Sequence[RawFile]) -> pl.Expr:
     """The id of the record at a place, null where the place is."""
-    file = pl.col(number).replace_strict(
-        list(range(len(inputs))), [raw.sha256 for raw in inputs], default=None, return_dtype=pl.String
-    )
+    file = _looked_up(number, [raw.sha256 for raw in inputs])
     return pl.format("{}:{}", file, pl.col(record))
+
+
+def _looked_up(number: str, texts: Sequence[str]) -> pl.Expr:
+    """The text at the place that a column tells, null where the column is."""
+    # polars streams no replace_strict: it would hold all rows in memory.
+    table = pl.Series(texts, dtype=pl.String)
+    return pl.col(number).map_batches(table.gather, return_dtype=pl.String(), is_elementwise=True)
 
 
 def quarantine_rows(decoded: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:

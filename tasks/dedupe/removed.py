@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from schemas.records import FLAGS, INPUT, LENGTH, LINE, OFFSET, RECORD
+from schemas.records import INPUT, LENGTH, LINE, OFFSET, RAW, RECORD
 from tasks.dedupe.exact import PLACE
 from tasks.dedupe.repeated import ROW
 from tasks.ingest.again import with_cells, with_raw
-from tasks.ingest.blocks import record_schema
 from tasks.ingest.sniffing import pinned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from typing import BinaryIO
 
@@ -75,11 +74,6 @@ class Removed:
         self._records = {_name(key): key for file in staged.files for key in file.records}
         self._flagged = {_name(key): key for key in staged.flagged}
 
-    def schema(self, found: Mapping[str, pl.DataType]) -> pl.Schema:
-        """The columns of what `read` gives, with these beside the record's own."""
-        own = {name: dtype for name, dtype in record_schema(self._columns).items() if name != FLAGS}
-        return pl.Schema({INPUT: pl.UInt32(), **own, **found})
-
     def read(self, found: Iterable[tuple[Block, pl.DataFrame]]) -> Iterator[pl.DataFrame]:
         """The records that these rows are about, with their bytes, their cells, and what was found of them.
 
@@ -110,7 +104,7 @@ class Removed:
             source = pinned(self._source, file.raw.dialect) if file.raw.dialect else self._source
             path, columns = file.raw.path, self._columns
             records = with_cells(records, path=path, header=file.header, source=source, columns=columns)
-        return records.select(self.schema({}).names()).hstack(pl.concat(each.found for each in chosen))
+        return records.select(*_PLACE, RAW, *self._columns).hstack(pl.concat(each.found for each in chosen))
 
     def with_warnings(self, block: Block, found: pl.DataFrame, words: Sequence[str]) -> pl.DataFrame:
         """What was found of rows of a block, with the bits, too, of the rules that each row broke on its own."""

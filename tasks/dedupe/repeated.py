@@ -54,6 +54,8 @@ class Parts(Protocol):
 
     def add(self, frame: pl.DataFrame) -> None: ...  # noqa: D102
 
+    def done(self) -> None: ...  # noqa: D102
+
     def parts(self) -> Iterator[Part]: ...  # noqa: D102
 
 
@@ -114,7 +116,8 @@ def gather(
         hashes.add(_hashed(block, key).drop_nulls().to_frame())
     suspects = Suspects(hashes.rows)
     for part in hashes.parts():
-        suspects.add(_repeated(part.whole().get_column(HASH)))
+        for repeated in _repeated(part):
+            suspects.add(repeated)
     for block in blocks() if suspects.any else ():
         hashed = _hashed(block, key)
         found = suspects.among(hashed)
@@ -154,10 +157,17 @@ def witnessed(
         yield portion, pl.concat([portion, known]).unique(identity, maintain_order=True)
 
 
-def _repeated(hashes: pl.Series) -> pl.Series:
-    """The hashes that are there more than once."""
-    ordered = hashes.sort()
-    return ordered.filter(ordered == ordered.shift())
+def _repeated(hashes: Part) -> Iterator[pl.Series]:
+    """The hashes that are there more than once, some of them several times.
+
+    Besides a portion, only different hashes are in memory: a key that stands in every row takes no room.
+    """
+    known = pl.Series(dtype=pl.UInt64)
+    for portion in hashes.portions():
+        ordered = pl.concat([known, portion.get_column(HASH)]).sort()
+        again = (ordered == ordered.shift()).fill_null(value=False)
+        yield ordered.filter(again)
+        known = ordered.filter(~again)
 
 
 def _own(rows: pl.DataFrame) -> pl.DataFrame:

@@ -17,9 +17,9 @@ import polars as pl
 from schemas.errors import DumpChangedError, shown
 from schemas.records import FILE, INPUT, LINEAGE, RECORD, Role, RuleCount, Severity
 from tasks.dedupe import ledger
-from tasks.dedupe.candidates import Candidates, lazily
+from tasks.dedupe.candidates import Candidates
 from tasks.dedupe.removed import Removed
-from tasks.dedupe.verdicts import CONFLICTING, Limits, Verdicts
+from tasks.dedupe.verdicts import Limits, Verdicts
 from tasks.ingest.listing import open_raw, stamp_of
 from tasks.job import Job, Settled, Staged, StagedFile
 from tasks.normalise.plan import NormalisePlan
@@ -36,9 +36,13 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from schemas.dataset import Dataset
+    from schemas.records import OutputFile
     from tasks.dedupe.candidates import Block
     from tasks.dedupe.verdicts import Found
     from tasks.store.home import Store
+
+#: Rows in a row group of what is staged here: polars reads several ahead.
+_STAGED_ROWS = 16_384
 
 
 def settle(job: Job, store: Store, dataset: Dataset, staged: Staged, *, limits: Limits | None = None) -> Settled:
@@ -58,12 +62,26 @@ def settle(job: Job, store: Store, dataset: Dataset, staged: Staged, *, limits: 
         DumpChangedError, DumpUnreadableError: a raw file can't be read again as it was.
         StoreError: the store can't be read or written.
     """
-    partition = _Partition(job, store, dataset, staged, limits)
-    cleaning = cleaning_id(staged.contract, staged.inputs)
+    with contextlib.closing(_Partition(job, store, dataset, staged, limits)) as partition:
+        cleaning = cleaning_id(staged.contract, staged.inputs)
+        files, counted = _written(job, store, partition, cleaning)
+        return Settled(
+            cleaning=cleaning,
+            contract=staged.contract,
+            files=files,
+            rules=partition.counts(counted),
+            broken_tables=partition.broken_tables(),
+        )
+
+
+def _written(
+    job: Job, store: Store, partition: _Partition, cleaning: str
+) -> tuple[tuple[OutputFile, ...], pl.DataFrame]:
+    """Writes the files, and counts the rules in the same pass."""
     frames = partition.frames()
     keys = {role: data_key(job.dataset, role, job.partition, cleaning) for role in frames}
     # The ledger explains itself: whoever opens one of its files finds the rules in its metadata.
-    described = {"winnow.rules": msgspec.json.encode(dataset.rules).decode()}
+    described = {"winnow.rules": msgspec.json.encode(partition.dataset.rules).decode()}
     metadata = {keys[role]: described for role in frames if role is not Role.CLEAN}
     sinks = {keys[role]: frame for role, frame in frames.items()}
     (counted,) = sink_all(store, sinks, also=[partition.counted()], metadata=metadata)
@@ -74,32 +92,25 @@ def settle(job: Job, store: Store, dataset: Dataset, staged: Staged, *, limits: 
             files.append(file)
         else:
             store.delete(key)
-    return Settled(
-        cleaning=cleaning,
-        contract=staged.contract,
-        files=tuple(files),
-        rules=partition.counts(counted),
-        broken_tables=partition.broken_tables(),
-    )
+    return tuple(files), counted
 
 
 class _Partition:
     """The staged rows of one partition as frames, and the verdict on them."""
 
     def __init__(self, job: Job, store: Store, dataset: Dataset, staged: Staged, limits: Limits | None) -> None:
-        self.store, self.dataset, self.staged = store, dataset, staged
+        self.job, self.store, self.dataset, self.staged = job, store, dataset, staged
         self.plan = NormalisePlan(dataset)
         self.rules = compiled(dataset, self.plan)
         self.names = [column.name for column in dataset.columns]
         self.inputs = staged.inputs
-        candidates = Candidates([functools.partial(mapped, store.path(key)) for key in staged.candidates])
-        self.schema = candidates.schema
+        self.candidates = Candidates([functools.partial(mapped, store.path(key)) for key in staged.candidates])
 
         def spills(name: str, *, by: str, numbers: int, at_once: int) -> Spill:
             key = staging_key(job.dataset, job.partition, f"spill-{name}")
             return Spill(store, key, by=by, numbers=numbers, at_once=at_once)
 
-        self.verdicts = Verdicts(candidates, dataset, self.rules, spills, limits or Limits())
+        self.verdicts = Verdicts(self.candidates, dataset, self.rules, spills, limits or Limits())
         self.removed = Removed(
             staged,
             dataset.source,
@@ -108,11 +119,15 @@ class _Partition:
             text=lambda file: _text(job, store, file),
         )
 
+    def close(self) -> None:
+        """Ends whatever still reads."""
+        self.candidates.close()
+
     def frames(self) -> dict[Role, pl.LazyFrame]:
         """The rows of each published file; the clean table always has one, the others where there may be rows."""
         frames = {Role.CLEAN: self._clean(), Role.QUARANTINE: self._quarantine()}
-        if self.verdicts.duplicates or any(raw.redelivery_of for raw in self.inputs):
-            frames[Role.DUPLICATES] = self._duplicates()
+        if duplicates := list(self._duplicates()):
+            frames[Role.DUPLICATES] = pl.concat(duplicates)
         if self.staged.rejects:
             keys = [key for file in self.staged.files if not file.raw.redelivery_of for key in file.rejects]
             frames[Role.REJECTS] = ledger.reject_rows(self._named(self._scan(keys)))
@@ -135,8 +150,8 @@ class _Partition:
                 number = rows.item(0, INPUT) if rows.height else 0
                 yield rows.with_columns(pl.lit(self.inputs[number].sha256).alias(FILE)).select(wanted)
 
-        schema = {FILE: pl.String(), **self.schema}
-        return lazily(blocks, pl.Schema({name: schema[name] for name in wanted}))
+        schema = {FILE: pl.String(), **self.candidates.schema}
+        return self.candidates.lazily(blocks, pl.Schema({name: schema[name] for name in wanted}))
 
     def _kept(self) -> Iterator[pl.DataFrame]:
         """The candidates that are kept, in their order."""
@@ -156,43 +171,45 @@ class _Partition:
         early = self._named(self._scan(self.staged.flagged).filter(self._stopping)).with_columns(
             pl.lit(None, pl.String).alias(ledger.CONFLICTS_WITH)
         )
-        rows = [early, self._late()] if self.verdicts.any_across else [early]
         columns = [*ledger.PLACE_OF_RECORD, *self.rules.words, ledger.CONFLICTS_WITH, *self.names]
-        decoded = decode(pl.concat([each.select(columns) for each in rows]), self.dataset.rules)
+        decoded = decode(pl.concat([each.select(columns) for each in (early, *self._late())]), self.dataset.rules)
         return ledger.quarantine_rows(decoded, self.names)
 
-    def _late(self) -> pl.LazyFrame:
+    def _late(self) -> Iterator[pl.LazyFrame]:
         """Rows set aside for what other rows hold; the warnings that they broke on their own are reasons too."""
         warned = any(rule.severity is Severity.WARN for rule in self.dataset.rules)
 
         def late() -> Iterator[tuple[Block, pl.DataFrame]]:
-            for block, found in self.verdicts.blocks():
+            for block, found in self.verdicts.named():
                 if (rows := self._late_of(found)) is not None:
                     yield block, self.removed.with_warnings(block, rows, self.rules.words) if warned else rows
 
-        schema = self.removed.schema({**dict.fromkeys(self.rules.words, pl.UInt64()), **CONFLICTING})
-        rows = self._named(lazily(lambda: self.removed.read(late()), schema))
-        return rows.with_columns(
-            ledger.record_id("_other_input", "_other_record", self.inputs).alias(ledger.CONFLICTS_WITH)
-        )
+        if keys := self._read_again("late", late()):
+            conflicting = ledger.record_id("_other_input", "_other_record", self.inputs)
+            yield self._named(self._scan(keys)).with_columns(conflicting.alias(ledger.CONFLICTS_WITH))
 
-    def _duplicates(self) -> pl.LazyFrame:
-        def found() -> Iterator[tuple[Block, pl.DataFrame]]:
-            return ((block, each.duplicates) for block, each in self.verdicts.blocks() if each.duplicates is not None)
+    def _read_again(self, kind: str, found: Iterator[tuple[Block, pl.DataFrame]]) -> list[str]:
+        """Stages the records that something was found of, as objects of a bounded size."""
+        keys = []
+        for number, rows in enumerate(self.removed.read(found)):
+            keys.append(staging_key(self.job.dataset, self.job.partition, f"{kind}-{number:05d}.parquet"))
+            write = functools.partial(
+                rows.write_parquet, compression="lz4", statistics=False, row_group_size=_STAGED_ROWS
+            )
+            self.store.write_file(keys[-1], write)
+        return keys
 
-        survivor = {"_of_input": pl.UInt32(), "_of_record": pl.UInt64(), "_differs": pl.Boolean()}
-        rows = self._named(lazily(lambda: self.removed.read(found()), self.removed.schema(survivor)))
-        own = self.dataset.own_rules
-        conflict_warns = all(rule.severity is Severity.WARN for rule in own if rule.check == "conflict")
-        parts = [ledger.duplicate_rows(rows, self.inputs, self.dataset.key_name, self.names, conflicts=conflict_warns)]
+    def _duplicates(self) -> Iterator[pl.LazyFrame]:
+        named = self.verdicts.named()
+        found = ((block, each.duplicates) for block, each in named if each.duplicates is not None)
+        if again := self._read_again("duplicates", found):
+            rows = self._named(self._scan(again))
+            warns = all(rule.severity is Severity.WARN for rule in self.dataset.own_rules if rule.check == "conflict")
+            yield ledger.duplicate_rows(rows, self.inputs, self.dataset.key_name, self.names, conflicts=warns)
         for file in self.staged.files:
-            if file.raw.redelivery_of:
-                parts.extend(
-                    ledger.redelivered_rows(self._named(self._scan(keys)), file.raw.redelivery_of, self.names)
-                    for keys in (file.records, file.rejects)
-                    if keys
-                )
-        return pl.concat(parts)
+            if first := file.raw.redelivery_of:
+                for keys in filter(None, (file.records, file.rejects)):
+                    yield ledger.redelivered_rows(self._named(self._scan(keys)), first, self.names)
 
     def counted(self) -> pl.LazyFrame:
         """One row: how many rows broke each rule about themselves, whatever became of them."""
@@ -209,7 +226,7 @@ class _Partition:
 
     def broken_tables(self) -> tuple[str, ...]:
         """Rules about the whole table that the rows to be kept break."""
-        verdicts = self.rules.table_verdicts(lazily(self._kept, self.schema))
+        verdicts = self.rules.table_verdicts(self.candidates.lazily(self._kept, self.candidates.schema))
         return tuple(rule.id for rule, broken in verdicts if broken)
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import polars as pl
 
 from schemas.records import Severity
-from tasks.dedupe.candidates import InOrder, lazily
+from tasks.dedupe.candidates import InOrder
 from tasks.dedupe.exact import PLACE, decide, representatives
 from tasks.dedupe.repeated import HASH, HASHES, ROW, gather, witnessed
 from tasks.job import CONFLICT
@@ -76,7 +76,6 @@ class Verdicts:
     """The verdicts on all candidates.
 
     Attributes:
-        duplicates: how many rows do not survive.
         broken: how many rows break each rule across rows, by its id; of the conflict rule, whatever became of them.
     """
 
@@ -100,17 +99,13 @@ class Verdicts:
         self._across = self._by_row("across")
         self.broken: Counter[str] = Counter()
         self._decide()
+        self._duplicates.done()
         self._judge()
+        self._across.done()
 
-    @property
-    def duplicates(self) -> int:
-        """How many rows do not survive."""
-        return self._duplicates.rows
-
-    @property
-    def any_across(self) -> bool:
-        """Whether any row breaks a rule across rows."""
-        return bool(self._across.rows)
+    def named(self) -> Iterator[tuple[Block, Found]]:
+        """Blocks with what was found of their rows; none at all where nothing was found."""
+        return self.blocks() if self._duplicates.rows or self._across.rows else iter(())
 
     def blocks(self) -> Iterator[tuple[Block, Found]]:
         """Every block with what was found of its rows."""
@@ -156,7 +151,7 @@ class Verdicts:
         if others:
             wanted = self._rules.columns_read(others)
             schema = pl.Schema({ROW: pl.UInt64(), **{name: self._candidates.schema[name] for name in wanted}})
-            self._break(lazily(lambda: self._numbered_survivors(wanted), schema), others)
+            self._break(self._candidates.lazily(lambda: self._numbered_survivors(wanted), schema), others)
 
     def _numbered_survivors(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         for block in self._survivors():

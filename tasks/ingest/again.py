@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 import polars as pl
 
-from schemas.errors import BooksError, DumpUnreadableError, shown
+from schemas.errors import BooksError, DumpChangedError, DumpUnreadableError, shown
 from schemas.records import LENGTH, OFFSET, RAW
 from tasks.ingest.blocks import raw_column
 from tasks.ingest.reader import RecordReader
@@ -38,7 +38,8 @@ def with_raw(records: pl.DataFrame, text: BinaryIO, *, path: str) -> pl.DataFram
         The same rows, and `_raw` Binary.
 
     Raises:
-        DumpUnreadableError: the text ends too early, or can't be read.
+        DumpChangedError: the text ends too early.
+        DumpUnreadableError: it can't be read.
 
     Example:
         >>> places = pl.DataFrame({"_offset": [0, 8], "_length": [4, 3]})
@@ -67,7 +68,7 @@ def _read(text: BinaryIO, first: int, last: int, path: str) -> bytes:
         reason = error.strerror or type(error).__name__
         raise DumpUnreadableError(f"reading failed: {reason}", where=shown(path), fix="Run it again.") from error
     if len(data) < last - first:
-        raise DumpUnreadableError("it is shorter than it was", where=shown(path), fix="Run it again.")
+        raise DumpChangedError("it is shorter than it was", where=shown(path), fix="Run it again.")
     return data
 
 

@@ -56,7 +56,8 @@ class Block:
             `_line` UInt64 (physical line on which it starts, from 1), `_offset` UInt64 and `_length` UInt32 (bytes of
             the decompressed file, the record's line end included), `_raw` Binary (those bytes), `_flags` UInt8 (see
             `RecordFlag`), then a String column for each declared one. `_line`, `_offset`, `_length` and `_raw` are
-            null for Parquet, which has none. A cell is null for a null or absent JSON key and a Parquet null only.
+            null for Parquet, which has none; of them XLSX has `_line` only, the number of the sheet's row. A cell is
+            null for a null or absent JSON key, a Parquet null and an empty cell of a sheet only.
         rejects: the others. `_record`, `_line`, `_offset`, `_length`, `_raw` as above, `_rules` List[String] (slugs of
             `RejectRule`) and `_reasons` List[String] (the same in words, values from data escaped).
     """

@@ -24,12 +24,14 @@ from schemas.records import FLAGS, LENGTH, LINE, OFFSET, RAW, RECORD
 from tasks.ingest.blocks import PLACE_SCHEMA, REJECT_SCHEMA, Block, FileFacts, record_schema
 from tasks.ingest.cells import base64_texts, cell_texts, json_texts
 from tasks.ingest.header import match_columns
+from tasks.ingest.limits import cell_reason, longest_cells, refuse_width, setting, text_room
 from tasks.ingest.listing import scratch_file
 from tasks.ingest.rejects import RejectRule, reject_frame
+from tasks.ingest.row_widths import greatest_row
 from tasks.ingest.widening import match_types
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from tasks.ingest.blocks import ReadRequest
     from tasks.ingest.header import Columns
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _MOST_ROWS = 1 << 16
+#: So many blocks the rows of a batch may fill if each had the longest of all values; they hardly ever do.
+_MOST_BLOCKS = 4
 #: A footer can claim any number of rows. Those of an unreadable row group are rejected one by one up to this number.
 _MOST_REJECTED = 10_000_000
 
@@ -69,10 +73,11 @@ def read_columnar(text: TextStream, request: ReadRequest) -> Generator[Block, No
             yield Block(pl.DataFrame(schema=record_schema(request.columns)), _whole_file(stored, reason, request))
             return FileFacts(header_size=None)
         schema = opened.schema_arrow
+        refuse_width(len(schema), request.source.limits, request.path)
         columns = match_columns(schema.names, request.columns, request.drift, request.path)
         drift = columns.drift + match_types(schema, columns, request.dtypes, request.drift, request.path)
-        rows = _Rows(opened, columns, request)
-        yield from rows
+        rows = _Rows(stored, opened, columns, request)
+        yield from _gathered(rows, request.block_size)
         claimed = None if rows.incredible else rows.claimed
         return FileFacts(header_size=None, notes=rows.notes, footer_records=claimed, drift=drift)
 
@@ -135,13 +140,16 @@ class _Rows:
         notes: what a person should know; complete when all blocks have been read.
     """
 
-    def __init__(self, file: pq.ParquetFile, columns: Columns, request: ReadRequest) -> None:
-        self._file, self._request, self._flags = file, request, columns.flags
+    def __init__(self, stored: BinaryIO, file: pq.ParquetFile, columns: Columns, request: ReadRequest) -> None:
+        self._stored, self._file, self._request, self._flags = stored, file, request, columns.flags
         pairs = zip(columns.declared, columns.positions, strict=True)
         # For each declared column what it is called in the file; None where it is missing.
         self._names = {name: None if at is None else columns.found[at] for name, at in pairs}
         self._groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
         self._next = 1
+        self._limits, self._text_size = request.source.limits, 0
+        self._room, name = text_room(stored.seek(0, 2), self._limits)
+        self._too_much = f"the rows before hold {self._room:,} bytes of text: {setting(name)}"
         self.claimed = sum(group.num_rows for group in self._groups)
         self.incredible = False
         self.notes = self._first_notes()
@@ -150,8 +158,8 @@ class _Rows:
         for number, group in enumerate(self._groups):
             read, reason = 0, "it ends before the rows that the footer claims"
             for batch in self._batches(number, group):
-                if isinstance(batch, str):
-                    reason = batch
+                if isinstance(batch, str) or self._text_size > self._room:
+                    reason = batch if isinstance(batch, str) else self._too_much
                     break
                 read += batch.num_rows
                 yield self._block(batch)
@@ -172,11 +180,15 @@ class _Rows:
     def _batches(self, number: int, group: pq.RowGroupMetaData) -> Iterator[pa.RecordBatch | str]:
         """Batches of a row group, then, if it can't be read to its end, the reason."""
         width = max(1, group.total_byte_size // max(1, group.num_rows))
-        rows = max(1, min(_MOST_ROWS, self._request.block_size // width))
         wanted = [name for name in self._names.values() if name is not None]
-        batches = self._file.iter_batches(batch_size=rows, row_groups=[number], columns=wanted)
+        batches: Iterator[pa.RecordBatch] | None = None
         while True:
             try:
+                if batches is None:
+                    greatest = max(1, greatest_row(self._stored, self._file, number, wanted))
+                    bounds = self._request.block_size // width, _MOST_BLOCKS * self._request.block_size // greatest
+                    rows = max(1, min(_MOST_ROWS, *bounds))
+                    batches = self._file.iter_batches(batch_size=rows, row_groups=[number], columns=wanted)
                 batch = next(batches, None)
             except _UNREADABLE as error:
                 yield shown(error)
@@ -199,15 +211,21 @@ class _Rows:
         """The rows as text. Halves what can't be converted together, until the bad rows stand alone."""
         alone = batch.num_rows == 1
         if alone and batch.nbytes > self._request.max_record_bytes:
-            reason = f"a row of {batch.nbytes:,} bytes, {self._request.max_record_bytes:,} at most"
+            most = f"{self._request.max_record_bytes:,} at most: {setting('max_record_bytes')}"
+            reason = f"a row of {batch.nbytes:,} bytes, {most}"
             yield self._refused(None, RejectRule.RECORD_TOO_LONG, reason)
             return
         if alone or batch.nbytes <= self._request.block_size:
             cells = self._cells(batch)
-            if isinstance(cells, list):
+            longest = longest_cells(pl.DataFrame(cells), self._limits) if isinstance(cells, list) else None
+            if isinstance(cells, list) and longest is None:
                 yield self._parsed(batch.num_rows, cells)
                 return
-            if alone:
+            if alone and longest is not None:
+                reason = cell_reason(int(longest[0]), self._limits.max_cell_bytes)
+                yield self._refused(None, RejectRule.CELL_TOO_LONG, reason)
+                return
+            if alone and not isinstance(cells, list):
                 yield self._refused(_row_as_json(batch), *_told(cells))
                 return
         half = batch.num_rows // 2
@@ -226,6 +244,7 @@ class _Rows:
     def _parsed(self, rows: int, cells: list[pl.Series]) -> Block:
         places = _places(self._next, [None] * rows)
         self._next += rows
+        self._text_size += rows * len(cells) + sum(int(cell.str.len_bytes().sum()) for cell in cells)
         flags = pl.lit(self._flags, pl.UInt8).alias(FLAGS)
         return Block(places.with_columns(flags, *cells), pl.DataFrame(schema=REJECT_SCHEMA))
 
@@ -248,6 +267,25 @@ class _Rows:
             self._next += count
             rows -= count
             yield Block(pl.DataFrame(schema=record_schema(self._request.columns)), rejects)
+
+
+def _gathered(blocks: Iterable[Block], block_size: int) -> Iterator[Block]:
+    """The same rows in blocks that are not much smaller than they may be."""
+    waiting: list[Block] = []
+    rows = size = 0
+    for block in blocks:
+        waiting.append(block)
+        rows += block.records.height + block.rejects.height
+        size += int(block.records.estimated_size()) + int(block.rejects.estimated_size())
+        if rows >= _MOST_ROWS or size >= block_size:
+            yield _together(waiting)
+            waiting, rows, size = [], 0, 0
+    if waiting:
+        yield _together(waiting)
+
+
+def _together(blocks: Sequence[Block]) -> Block:
+    return Block(pl.concat([each.records for each in blocks]), pl.concat([each.rejects for each in blocks]))
 
 
 def _told(error: BaseException) -> tuple[RejectRule, str]:

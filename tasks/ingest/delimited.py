@@ -19,6 +19,7 @@ from tasks.ingest.blocks import Block, FileFacts, record_schema
 from tasks.ingest.fields import content_of, same_content
 from tasks.ingest.footer import with_footer
 from tasks.ingest.header import match_columns
+from tasks.ingest.limits import longest_cells, refuse_width
 from tasks.ingest.parser import Parser
 from tasks.ingest.regions import chosen, regions
 from tasks.ingest.rejects import RejectRule, reject_by_code, text_reason
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from tasks.ingest.regions import Region
     from tasks.ingest.sniffing import Verdict
     from tasks.ingest.streams import TextStream
+
+#: Rules whose reason names a figure of the record.
+_COUNTED = (RejectRule.TOO_FEW_FIELDS, RejectRule.TOO_MANY_FIELDS, RejectRule.CELL_TOO_LONG)
 
 
 def read_delimited(text: TextStream, request: ReadRequest) -> Generator[Block, None, FileFacts]:
@@ -101,12 +105,18 @@ def _columns(first: Region, verdict: Verdict, request: ReadRequest) -> Columns:
     if broken or not content_of(header):
         trouble = RejectRule.of_code(int(broken)) if broken else RejectRule.BLANK_LINE
         raise HeaderError(f"the first line is no header ({trouble}): {said}", expected=expected, where=where)
+    refuse_width(_at_most(header, verdict), request.source.limits, request.path)
     try:
         names = verdict.names(header)
     except UnicodeDecodeError:
         found = f"the first line is not {verdict.dialect.encoding.upper()} text: {said}"
         raise HeaderError(found, expected=expected, where=where) from None
     return match_columns(names, request.columns, request.drift, request.path)
+
+
+def _at_most(header: bytes, verdict: Verdict) -> int:
+    """As many fields as a header may have, counted without taking it apart."""
+    return 1 + verdict.spelling.shadow(header, final=True).count(verdict.dialect.delimiter.encode())
 
 
 class _Blocks:
@@ -143,12 +153,26 @@ class _Blocks:
             blank = np.zeros(region.records, np.bool_)
             blank[readable] = same_content(data, bounds, b"")
             self._judge_fields(blank, fields, verdicts)
-        good = verdicts == 0
+        cells = self._without_long(parsed.cells, verdicts, fields)
         flags = pl.lit(self._columns.flags, pl.UInt8).alias(FLAGS)
         escape = region.spelling.escape
-        cells = self._declared(escape.restored(parsed.cells) if escape else parsed.cells)
-        records = pl.concat([region.places(good).with_columns(flags), cells], how="horizontal")
+        cells = self._declared(escape.restored(cells) if escape else cells)
+        records = pl.concat([region.places(verdicts == 0).with_columns(flags), cells], how="horizontal")
         return Block(records, self._rejects(region, verdicts, fields))
+
+    def _without_long(
+        self, cells: pl.DataFrame, verdicts: NDArray[np.uint8], figures: NDArray[np.int64]
+    ) -> pl.DataFrame:
+        """The cells of records without a cell beyond its limit; adds the verdicts on the others."""
+        limits = self._request.source.limits
+        longest = longest_cells(cells, limits)
+        if longest is None:
+            return cells
+        too_long = longest > limits.max_cell_bytes
+        places = np.flatnonzero(verdicts == 0)[too_long]
+        verdicts[places] = RejectRule.CELL_TOO_LONG.code
+        figures[places] = longest[too_long]
+        return cells.filter(pl.Series(~too_long))
 
     def _judge_fields(self, blank: NDArray[np.bool_], fields: NDArray[np.int64], verdicts: NDArray[np.uint8]) -> None:
         """Adds the verdicts on records that have other fields than the header."""
@@ -160,7 +184,7 @@ class _Blocks:
 
     def _rejects(self, region: Region, verdicts: NDArray[np.uint8], fields: NDArray[np.int64]) -> pl.DataFrame:
         bad = verdicts != 0
-        counted = np.isin(verdicts, [RejectRule.TOO_FEW_FIELDS.code, RejectRule.TOO_MANY_FIELDS.code])
+        counted = np.isin(verdicts, [rule.code for rule in _COUNTED])
         expected, longest = len(self._columns.found), self._request.max_record_bytes
         told = self._verdict.dialect
         reason = text_reason(
@@ -169,6 +193,7 @@ class _Blocks:
             broken=self._text.broken,
             encoding=told.encoding,
             footer=told.footer,
+            max_cell_bytes=self._request.source.limits.max_cell_bytes,
         )
         return reject_by_code(region.places(bad), verdicts[bad], np.where(counted, fields, 0)[bad], reason)
 

@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     from schemas.policies import Source
 
 #: Names of formats as a manifest has them: csv stands for every delimited file.
-StoredFormat = Literal["csv", "jsonl", "parquet"]
+StoredFormat = Literal["csv", "jsonl", "parquet", "xlsx"]
 
-_FORMAT_SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-_KNOWN = f"{' '.join(_FORMAT_SUFFIXES)}, with .gz or .zst after it"
+_FORMAT_SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".xlsx": "xlsx",
+}
+_KNOWN = f"{' '.join(_FORMAT_SUFFIXES)}, with .gz .zst .bz2 .xz or .zip after it"
 
 
 class Compression(enum.StrEnum):
@@ -27,16 +34,32 @@ class Compression(enum.StrEnum):
     NONE = "none"
     GZIP = "gzip"
     ZSTD = "zstd"
+    BZIP2 = "bzip2"
+    XZ = "xz"
+    ZIP = "zip"
 
 
-_COMPRESSION_SUFFIXES = {".gz": Compression.GZIP, ".zst": Compression.ZSTD}
-_GZIP_MAGIC = b"\x1f\x8b"
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-#: A frame that holds no data begins with one of sixteen numbers, the lowest four bits of the first byte being free.
-_ZSTD_SKIPPABLE_MAGIC = b"\x2a\x4d\x18"
+_COMPRESSION_SUFFIXES = {
+    ".gz": Compression.GZIP,
+    ".zst": Compression.ZSTD,
+    ".bz2": Compression.BZIP2,
+    ".xz": Compression.XZ,
+    ".zip": Compression.ZIP,
+}
+#: What files begin with. Text may begin with the four bytes of a bzip2 stream, but not with a block's behind them. A
+#: zstd frame that holds no data has one of sixteen numbers; a zip archive that holds no member is nothing but its end.
+_MAGIC = {
+    Compression.GZIP: (b"\x1f\x8b",),
+    Compression.ZSTD: (b"\x28\xb5\x2f\xfd", *(bytes([number]) + b"\x2a\x4d\x18" for number in range(0x50, 0x60))),
+    Compression.BZIP2: tuple(
+        b"BZh%d%b" % (size, block) for size in range(1, 10) for block in (b"1AY&SY", b"\x17rE8P\x90")
+    ),
+    Compression.XZ: (b"\xfd7zXZ\0",),
+    Compression.ZIP: (b"PK\x03\x04", b"PK\x05\x06"),
+}
 
 #: Bytes of a file that tell its compression.
-MAGIC_BYTES = 4
+MAGIC_BYTES = 10
 
 
 @dataclass(frozen=True)
@@ -48,12 +71,14 @@ class Dialect:
         named_compression: what the file's name says; the bytes decide.
         delimiter: the byte between fields; meaningless but for csv.
         quote: the byte around fields, or None when quotes mean nothing.
+        sheet: the name or the number from 1 of the sheet that is read; None is the only one with data.
     """
 
     format: StoredFormat
     named_compression: Compression
     delimiter: bytes
     quote: bytes | None
+    sheet: str | int | None = None
 
     @classmethod
     def of(cls, path: str, source: Source) -> Dialect:
@@ -69,8 +94,8 @@ class Dialect:
         """
         stem, named = _split_compression(path)
         written = source.format or _format_of(stem, path)
-        if written in ("jsonl", "parquet"):
-            return cls(written, named, b"", None)  # type: ignore[arg-type]  # mypy doesn't narrow by `in`
+        if written in ("jsonl", "parquet", "xlsx"):
+            return cls(written, named, b"", None, source.sheet)  # type: ignore[arg-type]  # mypy doesn't narrow by `in`
         delimiter = source.delimiter or ("\t" if written == "tsv" else ",")
         _check_one_byte(delimiter, "delimiter")
         if source.quote:
@@ -81,18 +106,24 @@ class Dialect:
         return cls("csv", named, delimiter.encode(), source.quote.encode() or None)
 
 
-def compression_of(magic: bytes) -> Compression:
-    """The compression of a file, told by its first `MAGIC_BYTES` bytes; its name is not asked.
+def compression_of(magic: bytes, named: Compression = Compression.NONE) -> Compression:
+    """The compression of a file, told by its first `MAGIC_BYTES` bytes.
+
+    Args:
+        magic: these bytes.
+        named: what the file's name says. It is asked only where the file is so short that its bytes tell nothing.
 
     Example:
         >>> compression_of(bytes([0x1F, 0x8B, 8, 0]))
         <Compression.GZIP: 'gzip'>
+        >>> compression_of(b"BZ", named=Compression.BZIP2)
+        <Compression.BZIP2: 'bzip2'>
     """
-    if magic.startswith(_GZIP_MAGIC):
-        return Compression.GZIP
-    if magic == _ZSTD_MAGIC or (magic[1:] == _ZSTD_SKIPPABLE_MAGIC and magic[0] >> 4 == 0x5):
-        return Compression.ZSTD
-    return Compression.NONE
+    for compression, beginnings in _MAGIC.items():
+        if magic.startswith(beginnings):
+            return compression
+    cut = magic and any(beginning.startswith(magic) for beginning in _MAGIC.get(named, ()))
+    return named if cut else Compression.NONE
 
 
 def _split_compression(path: str) -> tuple[str, Compression]:

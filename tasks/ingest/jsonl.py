@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from schemas.records import FLAGS
-from tasks.ingest.blocks import Block, FileFacts, RecordFlag, raw_column
+from schemas.records import FLAGS, RECORD
+from tasks.ingest.blocks import PLACE_SCHEMA, Block, FileFacts, RecordFlag, raw_column
 from tasks.ingest.exact_json import Members, Refusal, cell_text, parse_object
 from tasks.ingest.keys import Keys
+from tasks.ingest.limits import cell_reason, longest_cells
 from tasks.ingest.plain_json import PlainReader
 from tasks.ingest.regions import regions
 from tasks.ingest.rejects import RejectRule, reject_frame, text_reason
@@ -125,7 +126,20 @@ class _Lines:
         others = good.copy()
         others[plain.which] = False
         records = region.places(good).hstack(self._in_order(plain, sets, parsed, np.flatnonzero(others)))
-        return Block(records, reject_frame(region.places(~good), parsed.rules, parsed.reasons))
+        rejects = reject_frame(region.places(~good), parsed.rules, parsed.reasons)
+        return self._without_long(Block(records, rejects))
+
+    def _without_long(self, block: Block) -> Block:
+        """The same block, its records with a cell beyond its limit rejected."""
+        limits = self._request.source.limits
+        longest = longest_cells(block.records.select(self._columns), limits)
+        if longest is None:
+            return block
+        too_long = pl.Series(longest > limits.max_cell_bytes)
+        refused = block.records.filter(too_long).select(PLACE_SCHEMA.keys())
+        reasons = [cell_reason(found, limits.max_cell_bytes) for found in longest[too_long].tolist()]
+        rejects = reject_frame(refused, [RejectRule.CELL_TOO_LONG] * len(reasons), reasons)
+        return Block(block.records.filter(~too_long), pl.concat([block.rejects, rejects]).sort(RECORD))
 
     def _one_by_one(self, region: Region, plain: PlainLines, sets: _KeySets) -> _Parsed:
         """The lines that are not plain; sets of keys that plain ones bring in are met in the same order."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from schemas.policies import Limits
 from schemas.records import RawFile
 from tasks.ingest.blocks import ReadRequest
 from tasks.ingest.columnar import read_columnar
@@ -15,6 +16,7 @@ from tasks.ingest.delimited import read_delimited
 from tasks.ingest.dialects import Compression, Dialect
 from tasks.ingest.jsonl import read_jsonl
 from tasks.ingest.reconcile import Tally
+from tasks.ingest.sheets import read_sheet
 from tasks.ingest.streams import TextStream
 
 if TYPE_CHECKING:
@@ -27,14 +29,21 @@ if TYPE_CHECKING:
 
 #: Greater blocks are slower, since their arrays leave the caches, and take more memory; smaller ones gain little.
 BLOCK_SIZE = 16 << 20
-MAX_RECORD_BYTES = 16 << 20
+MAX_RECORD_BYTES = Limits().max_record_bytes
 
 
 class _FormatReader(Protocol):
     def __call__(self, text: TextStream, request: ReadRequest, /) -> Generator[Block, None, FileFacts]: ...
 
 
-_READERS: dict[str, _FormatReader] = {"csv": read_delimited, "jsonl": read_jsonl, "parquet": read_columnar}
+_READERS: dict[str, _FormatReader] = {
+    "csv": read_delimited,
+    "jsonl": read_jsonl,
+    "parquet": read_columnar,
+    "xlsx": read_sheet,
+}
+#: Formats whose records are no stretch of bytes: their decompressed text is of no use to a later stage.
+_PLACELESS = ("parquet", "xlsx")
 
 
 class RecordReader:
@@ -63,7 +72,7 @@ class RecordReader:
         source: Source,
         columns: Sequence[str],
         block_size: int = BLOCK_SIZE,
-        max_record_bytes: int = MAX_RECORD_BYTES,
+        max_record_bytes: int | None = None,
         copy: Callable[[], BinaryIO] | None = None,
         dtypes: Mapping[str, pl.DataType] | None = None,
     ) -> None:
@@ -75,7 +84,7 @@ class RecordReader:
             source: how the file is written.
             columns: the declared ones, in the order in which they are wanted.
             block_size: bytes of text read at once.
-            max_record_bytes: the longest record that is parsed, less than 4 GiB.
+            max_record_bytes: the longest record that is parsed, less than 4 GiB; None is what `source` says.
             copy: opens a place for the decompressed text; called if the file is compressed, and is text.
             dtypes: the declared types of columns, held against those that a Parquet file stores.
 
@@ -84,8 +93,9 @@ class RecordReader:
         """
         self.path = path
         dialect = Dialect.of(path, source)
+        longest = max_record_bytes or source.limits.max_record_bytes
         self._request = ReadRequest(
-            path, dialect, tuple(columns), block_size, max_record_bytes, source.drift, source, dtypes or {}
+            path, dialect, tuple(columns), block_size, longest, source.drift, source, dtypes or {}
         )
         self._stream = stream
         self._copy = copy
@@ -119,8 +129,15 @@ class RecordReader:
         return self._report
 
     def _blocks(self) -> Iterator[Block]:
-        text = TextStream(self._stream, self.path, self._request.dialect.named_compression)
-        if self._copy and text.compression is not Compression.NONE and self._request.dialect.format != "parquet":
+        text = TextStream(
+            self._stream,
+            self.path,
+            self._request.dialect.named_compression,
+            limits=self._request.source.limits,
+            # A workbook is a zip archive itself.
+            may_be_archive=self._request.dialect.format != "xlsx",
+        )
+        if self._copy and text.compression is not Compression.NONE and self._request.dialect.format not in _PLACELESS:
             text.copy_to(self._copy())
         tally = Tally(self.path)
         blocks = _READERS[self._request.dialect.format](text, self._request)

@@ -14,6 +14,7 @@ import polars as pl
 
 from schemas.records import REASONS, RULES
 from tasks.ingest.blocks import REJECT_SCHEMA
+from tasks.ingest.limits import cell_reason, setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +39,8 @@ class RejectRule(enum.StrEnum):
     UNREADABLE_PARQUET = "ingest.unreadable_parquet"
     REPEATED_HEADER = "ingest.repeated_header"
     FOOTER = "ingest.footer"
+    UNREADABLE_SHEET = "ingest.unreadable_sheet"
+    CELL_TOO_LONG = "ingest.cell_too_long"
 
     @property
     def code(self) -> int:
@@ -91,7 +94,13 @@ def reject_by_code(
 
 
 def text_reason(
-    *, fields: int, max_record_bytes: int, broken: str | None, encoding: str = "utf-8", footer: int = 0
+    *,
+    fields: int,
+    max_record_bytes: int,
+    broken: str | None,
+    encoding: str = "utf-8",
+    footer: int = 0,
+    max_cell_bytes: int = 0,
 ) -> Callable[[RejectRule, int], str]:
     """Puts into words why a record of text is rejected.
 
@@ -101,9 +110,11 @@ def text_reason(
         broken: how the stream broke off, if it did.
         encoding: that the text is read in.
         footer: how many of the last records are declared to be none.
+        max_cell_bytes: the longest cell.
 
     Returns:
-        A function of the rule and the number of fields found, which counts for the two rules about it only.
+        A function of the rule and a figure, which counts for three rules only: the number of fields found, or the bytes
+        of the longest cell.
 
     Example:
         >>> text_reason(fields=3, max_record_bytes=100, broken=None)(RejectRule.TOO_FEW_FIELDS, 2)
@@ -114,10 +125,19 @@ def text_reason(
         RejectRule.UNCLOSED_QUOTE: f"a quoted field ends neither within {max_record_bytes:,} bytes nor before the text",
         RejectRule.STRAY_QUOTE: "a quote inside an unquoted field, or text behind a closing quote",
         RejectRule.NOT_UTF8: f"not {encoding.upper()} text",
-        RejectRule.RECORD_TOO_LONG: f"part of a line of more than {max_record_bytes:,} bytes",
+        RejectRule.RECORD_TOO_LONG: (
+            f"part of a line of more than {max_record_bytes:,} bytes: {setting('max_record_bytes')}"
+        ),
         RejectRule.TRUNCATED_STREAM: f"behind the last whole record: {broken}",
         RejectRule.REPEATED_HEADER: "the header once more",
         RejectRule.FOOTER: f"one of the last {footer:,} records, declared to be a footer",
     }
-    counted = (RejectRule.TOO_FEW_FIELDS, RejectRule.TOO_MANY_FIELDS)
-    return lambda rule, found: f"{found:,} fields, {fields:,} expected" if rule in counted else constant[rule]
+
+    def words(rule: RejectRule, found: int) -> str:
+        if rule in (RejectRule.TOO_FEW_FIELDS, RejectRule.TOO_MANY_FIELDS):
+            return f"{found:,} fields, {fields:,} expected"
+        if rule is RejectRule.CELL_TOO_LONG:
+            return cell_reason(found, max_cell_bytes)
+        return constant[rule]
+
+    return words

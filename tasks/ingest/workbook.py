@@ -11,6 +11,7 @@ import io
 import signal
 import subprocess
 import sys
+import tempfile
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 import msgspec
@@ -21,7 +22,7 @@ from tasks.ingest.listing import scratch_file
 from tasks.ingest.workbook_child import Failed, Message, Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from tasks.ingest.streams import TextStream
     from tasks.ingest.workbook_child import Order
@@ -48,8 +49,13 @@ def as_file(text: TextStream) -> Iterator[BinaryIO]:
         yield stored
 
 
-def messages(stored: BinaryIO, order: Order) -> Iterator[Message]:
-    """What the child says of a file; if it dies, the last message says so."""
+def messages(stored: BinaryIO, order: Order) -> Generator[Message, None, None]:
+    """What the child says of a file, given an order without a path; if it dies, the last message says so."""
+    with tempfile.TemporaryDirectory(prefix="winnow-") as folder:
+        yield from _heard(stored, msgspec.structs.replace(order, packed=f"{folder}/packed.xlsx"))
+
+
+def _heard(stored: BinaryIO, order: Order) -> Iterator[Message]:
     program = [sys.executable, "-P", workbook_child.__file__, msgspec.json.encode(order).decode()]
     with subprocess.Popen(  # noqa: S603  # the program is this very interpreter, and no shell reads its arguments
         program, stdin=stored, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

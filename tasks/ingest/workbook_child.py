@@ -33,7 +33,6 @@ import errno
 import re
 import resource
 import sys
-import tempfile
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -56,13 +55,18 @@ _BESIDE = re.compile(
 )
 _OPEN_CELL = rb"(<(?:\w+:)?c\b[^<>]*"
 _FORMULA = rb"(?:<(?:\w+:)?f\b[^<>]*>[^<]*</(?:\w+:)?f>|<(?:\w+:)?f\b[^<>]*/>)?"
-_TYPE = re.compile(rb"""\st=["'](\w*)["']""")
-_STYLE = re.compile(rb"""\ss=["'](\d+)["']""")
-_ERROR_OR_ISO = re.compile(_OPEN_CELL + rb"""?\st=["'])[ed](["'])""")
+_TYPE = re.compile(rb"""\st\s*=\s*["'](\w*)["']""")
+_STYLE = re.compile(rb"""\ss\s*=\s*["'](\d+)["']""")
+_ERROR_OR_ISO = re.compile(_OPEN_CELL + rb"""?\st\s*=\s*["'])[ed](["'])""")
+#: One of these stands in a member that `_ERROR_OR_ISO` finds anything in, and is found much faster.
+_MARKS = (b'"e"', b"'e'", b'"d"', b"'d'")
 #: More digits than a double holds, or so many digits in the exponent that it may be beyond its range.
 _INEXACT = rb"-?[0-9]{16,}|[-+.0-9]+[eE][-+]?[0-9]{3,}"
-_VALUE = _OPEN_CELL + rb")(>" + _FORMULA + rb"<(?:\w+:)?v>)(?:%s)(?=</)"
-_SHARED_WITHOUT_NUMBER = re.compile(_OPEN_CELL + rb"""?\st=["']s["'][^<>]*>)<(?:\w+:)?v>(?![0-9]+<|</)""")
+_VALUE = _OPEN_CELL + rb")(>\s*" + _FORMULA + rb"\s*<(?:\w+:)?v>)(?:%s)(?=</)"
+#: calamine takes what is no number for the number 0. Two patterns, each of which begins with what is rare.
+_SHARED_WITHOUT_NUMBER = [
+    re.compile(quoted + rb"[^<>]*>\s*" + _FORMULA + rb"\s*<(?:\w+:)?v>(?![0-9]+<|</)") for quoted in (b'"s"', b"'s'")
+]
 _UNCALCULATED = re.compile(rb"</(?:\w+:)?f>\s*(?:(?:<v\s*/>|<v>\s*</v>)\s*)?</(?:\w+:)?c>")
 #: Number formats that come with Excel and show no date.
 _PLAIN_FORMATS = {*range(14), *range(37, 45), 48, 49}
@@ -72,10 +76,15 @@ class _UnreadableError(Exception):
     """The file can't be read; the message says why."""
 
 
+class _TooGreatError(Exception):
+    """The package's members together have this many bytes."""
+
+
 class Order(msgspec.Struct, frozen=True):
     """What the child is asked for.
 
     Attributes:
+        packed: path for the file packed anew; ends in `.xlsx`.
         sheet: its name, or its number from 1; None is the only one with data.
         most_bytes: of the package's members together, decompressed.
         most_memory: bytes of address space that the child may take.
@@ -84,6 +93,7 @@ class Order(msgspec.Struct, frozen=True):
         batch_characters: of a batch, about.
     """
 
+    packed: str
     sheet: str | int | None
     most_bytes: int
     most_memory: int
@@ -121,9 +131,10 @@ class Choice(msgspec.Struct, frozen=True, tag=True):
 
 
 class Unreadable(msgspec.Struct, frozen=True, tag=True):
-    """The last message if the file can't be read (on)."""
+    """The last message if the file can't be read (on): why, or how many bytes it has if that is too many."""
 
     reason: str
+    size: int | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -156,13 +167,13 @@ def main() -> None:
 def read_workbook(stored: BinaryIO, order: Order) -> Iterator[Message]:
     """What is to be said of a file."""
     try:
-        with tempfile.TemporaryFile() as packed:
-            notes = _repack(stored, packed, order.most_bytes)
-            # By its number, since it has no name: calamine reads a file piece by piece, a stream all at once.
-            book = python_calamine.CalamineWorkbook.from_path(f"/dev/fd/{packed.fileno()}")
-            yield from _told(book, order, notes)
+        notes = _repack(stored, order)
+        # By its name, whose suffix keeps calamine from trying other formats: a stream it would read all at once.
+        yield from _told(python_calamine.CalamineWorkbook.from_path(order.packed), order, notes)
     except _UnreadableError as error:
         yield Unreadable(str(error))
+    except _TooGreatError as error:
+        yield Unreadable("too great", size=error.args[0])
     except OSError as error:
         # A place in the file that can't be one is the file's fault; a full disk is not.
         end = Unreadable if error.errno in (None, errno.EINVAL) else Failed
@@ -179,11 +190,11 @@ def read_workbook(stored: BinaryIO, order: Order) -> Iterator[Message]:
 # --- packing anew -----------------------------------------------------------------------------------------------------
 
 
-def _repack(stored: BinaryIO, packed: BinaryIO, most_bytes: int) -> tuple[str, ...]:
+def _repack(stored: BinaryIO, order: Order) -> tuple[str, ...]:
     uncalculated = 0
     try:
-        with zipfile.ZipFile(stored) as archive, zipfile.ZipFile(packed, "w") as copy:
-            members = _members(archive, most_bytes)
+        with zipfile.ZipFile(stored) as archive, zipfile.ZipFile(order.packed, "w") as copy:
+            members = _members(archive, order)
             dates = _date_styles([archive.read(each) for each in members if each.filename.lower() == "xl/styles.xml"])
             for member in members:
                 data = _checked(archive.read(member), member.filename)
@@ -198,7 +209,7 @@ def _repack(stored: BinaryIO, packed: BinaryIO, most_bytes: int) -> tuple[str, .
     return (f"formulas without a stored result, or with an empty one: {uncalculated:,}",) if uncalculated else ()
 
 
-def _members(archive: zipfile.ZipFile, most_bytes: int) -> list[zipfile.ZipInfo]:
+def _members(archive: zipfile.ZipFile, order: Order) -> list[zipfile.ZipInfo]:
     """The members that matter; no more of one is decompressed than the archive's directory tells here."""
     members = [
         each
@@ -209,8 +220,8 @@ def _members(archive: zipfile.ZipFile, most_bytes: int) -> list[zipfile.ZipInfo]
     if twice:
         raise _UnreadableError(f"two members of the archive are called {twice[0]}")
     size = sum(each.file_size for each in members)
-    if size > most_bytes:
-        raise _UnreadableError(f"{size:,} bytes decompressed, {most_bytes:,} at most")
+    if size > order.most_bytes:
+        raise _TooGreatError(size)
     return members
 
 
@@ -219,7 +230,7 @@ def _checked(data: bytes, name: str) -> bytes:
         raise _UnreadableError(f"{name} is not UTF-8")
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise _UnreadableError(f"{name} has a document type declaration")
-    if _SHARED_WITHOUT_NUMBER.search(data):
+    if any(pattern.search(data) for pattern in _SHARED_WITHOUT_NUMBER):
         raise _UnreadableError(f"{name} has a shared string without a number")
     return data
 
@@ -228,7 +239,7 @@ def _without_loss(data: bytes, dates: set[bytes]) -> bytes:
     """A member in which the cells that calamine would alter or lose are text as it is stored."""
     if b"<v" not in data and b":v>" not in data:
         return data
-    if re.search(rb"""\st=["'][ed]["']""", data):
+    if any(mark in data for mark in _MARKS):
         data = _ERROR_OR_ISO.sub(rb"\1str\2", data)
     if re.search(rb"v>(?:%s)<" % _INEXACT, data):
         data = re.sub(_VALUE % _INEXACT, _as_text, data)
@@ -275,30 +286,45 @@ def _shows_date(code: bytes) -> bool:
 
 
 def _told(book: python_calamine.CalamineWorkbook, order: Order, notes: tuple[str, ...]) -> Iterator[Message]:
-    names = book.sheet_names
     if order.sheet is None:
-        wanted = [number for number, _ in enumerate(names) if book.get_sheet_by_index(number).start is not None]
-    elif isinstance(order.sheet, int):
-        wanted = [order.sheet - 1] if 1 <= order.sheet <= len(names) else []
-    else:
-        wanted = [number for number, name in enumerate(names) if name == order.sheet]
-    if order.sheet is None and not wanted:
-        yield Opened(0, (*notes, "no sheet with data"))
-        yield Ended(0)
-    elif len(wanted) == 1:
+        yield from _only(book, order, notes)
+        return
+    names = book.sheet_names
+    wanted = [number for number, name in enumerate(names) if order.sheet in (name, number + 1)]
+    if len(wanted) == 1:
         yield from _rows(book.get_sheet_by_index(wanted[0]), order, notes)
     else:
-        several = [names[number] for number in wanted] or names
-        yield Choice(None if order.sheet is None else str(order.sheet), several)
+        yield Choice(str(order.sheet), names)
+
+
+def _only(book: python_calamine.CalamineWorkbook, order: Order, notes: tuple[str, ...]) -> Iterator[Message]:
+    """The only sheet with data. Of several the first is held, and of the others only the name."""
+    first, others = None, []
+    for number, name in enumerate(book.sheet_names):
+        sheet = book.get_sheet_by_index(number)
+        if sheet.start is None:
+            continue
+        if first is None:
+            first = sheet
+        else:
+            others.append(name)
+    if first is None:
+        yield Opened(0, (*notes, "no data in any sheet"))
+        yield Ended(0)
+    elif others:
+        yield Choice(None, [first.name, *others])
+    else:
+        yield from _rows(first, order, notes)
 
 
 def _rows(sheet: python_calamine.CalamineSheet, order: Order, notes: tuple[str, ...]) -> Iterator[Message]:
     merged = len(sheet.merged_cell_ranges or ())
     told = (f"merged ranges, whose value stands in the first cell: {merged:,}",) if merged else ()
-    yield Opened(sheet.start[1] if sheet.start else 0, (*notes, *told))
     if sheet.start is None:
+        yield Opened(0, (*notes, "no data in the sheet"))
         yield Ended(0)
         return
+    yield Opened(sheet.start[1], (*notes, *told))
     yield from _batches(sheet, order)
     yield Ended(sheet.total_height + 1)
 

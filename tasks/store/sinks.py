@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 #: Rows in a row group of every published file; fixed, because it is part of the bytes.
 ROW_GROUP = 131_072
 
-#: Level of zstd.
+#: Level of zstd. A million orders with their lineage take 0.51 s of CPU and 23.2 MB at level 1, and 0.57 s and 22.0 MB
+#: at level 3, polars's own; higher levels cost more and gain less.
 _LEVEL = 1
 
 #: Bytes of a page. A column of lists that is cut into pages is cut where polars' own chunks end, which follows from the

@@ -95,19 +95,27 @@ class Spill:
         if self._holds > self._at_once:
             self._flush()
 
+    def done(self) -> None:
+        """Ends the adding; only then several readers may read at once.
+
+        Raises:
+            StoreError: the rows can't be written.
+        """
+        if self._sizes:
+            self._flush()
+            self._writers.clear()
+            self._stack.close()
+
     def parts(self) -> Iterator[Part]:
         """The rows, part after part; nothing can be added any more.
 
         Raises:
             StoreError: they can't be written or read.
         """
-        if not self._sizes:
-            if self._held:
-                held = pl.concat(self._held)
-                yield Part(self._width * PARTS, held.height, lambda: iter([held]))
-            return
-        self._flush()
-        self._stack.close()
+        self.done()
+        if self._held:
+            held = pl.concat(self._held)
+            yield Part(self._width * PARTS, held.height, lambda: iter([held]))
         for number, rows in sorted(self._sizes.items()):
             yield Part((number + 1) * self._width, rows, lambda number=number: self._read(number))  # type: ignore[misc]  # mypy can't infer a lambda with a default
 

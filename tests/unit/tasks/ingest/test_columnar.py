@@ -3,7 +3,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import polars as pl
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from schemas.errors import HeaderError
-from schemas.policies import Drift
+from schemas.policies import Drift, Limits
 from tasks.ingest import columnar
 from tasks.ingest.blocks import RecordFlag
 
@@ -193,3 +193,44 @@ def test_old_timestamps_are_read_beyond_2262_and_noted(read: Reader) -> None:
 def test_a_file_without_rows_is_a_note(read: Reader) -> None:
     found = read(parquet({"id": pa.array([], pa.int64())}), "a.parquet", ["id"])
     assert (found.report.records, found.report.notes, found.blocks) == (0, ("no record",), 0)
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_too_many_columns_stop_the_partition(read: Reader) -> None:
+    data = parquet({f"c{number}": [1] for number in range(20)})
+    with pytest.raises(HeaderError, match=r"20 columns; expected 19 at most.*max_columns"):
+        read(data, "a.parquet", ["c0"], limits=Limits(max_columns=19))
+
+
+def test_a_row_with_a_cell_beyond_its_limit_is_rejected_alone(read: Reader) -> None:
+    data = parquet({"id": [1, 2, 3], "t": ["a", "x" * 50, "b"]})
+    found = read(data, "a.parquet", ["id", "t"], limits=Limits(max_cell_bytes=49))
+    assert found.rows() == [("1", "a"), ("3", "b")]
+    assert found.refused() == [(2, "cell_too_long", None)]
+    assert found.reason() == "a cell of 50 bytes, 49 at most: raise Source(limits=Limits(max_cell_bytes=...))"
+
+
+@pytest.fixture
+def memory() -> Iterator[pa.MemoryPool]:
+    """Counts what Arrow takes."""
+    usual = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(pool)
+    yield pool
+    pa.set_memory_pool(usual)
+
+
+@pytest.mark.parametrize("stored_as", ["dictionary", "string"])
+def test_a_long_value_that_many_rows_share_is_read_in_few_rows_at_once(
+    read: Reader, memory: pa.MemoryPool, stored_as: str
+) -> None:
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 3_000, pa.int32()), pa.array(["x" * 1_000_000]))
+    data = parquet({"t": texts}, compression="zstd", store_schema=stored_as == "dictionary")
+    assert len(data) < 10_000
+    rows = read(data, "a.parquet", ["t"], limits=Limits(max_text_bytes=20_000_000))
+    assert memory.max_memory() < 100 << 20
+    assert 20 <= rows.records.height < 100
+    assert rows.report.records == 3_000
+    assert "raise Source(limits=Limits(max_text_bytes=...))" in rows.rejects.get_column("_reasons").to_list()[0][0]

@@ -17,7 +17,11 @@ ANY = Source("{partition}")
         ("a.tsv.zst", "csv", Compression.ZSTD),
         ("a.b.jsonl", "jsonl", Compression.NONE),
         ("a.ndjson.gz", "jsonl", Compression.GZIP),
+        ("a.csv.bz2", "csv", Compression.BZIP2),
+        ("a.csv.XZ", "csv", Compression.XZ),
+        ("a.parquet.zip", "parquet", Compression.ZIP),
         ("2026/a.parquet", "parquet", Compression.NONE),
+        ("2026/a.XLSX", "xlsx", Compression.NONE),
     ],
 )
 def test_the_name_tells_format_and_compression(name: str, stored: str, compression: Compression) -> None:
@@ -25,7 +29,7 @@ def test_the_name_tells_format_and_compression(name: str, stored: str, compressi
     assert (dialect.format, dialect.named_compression) == (stored, compression)
 
 
-@pytest.mark.parametrize("name", ["a.txt", "csv", "a.csv.bz2", "a.gz"])
+@pytest.mark.parametrize("name", ["a.txt", "csv", "a.csv.rar", "a.gz", "a.zip"])
 def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(DeclarationError, match=r"\.csv \.tsv \.jsonl \.ndjson \.parquet"):
         Dialect.of(name, ANY)
@@ -66,6 +70,13 @@ def test_impossible_separators_are_refused(source: Source) -> None:
         (b"\x1f\x8b\x08\x00", Compression.GZIP),
         (b"\x28\xb5\x2f\xfd", Compression.ZSTD),
         (b"\x53\x2a\x4d\x18", Compression.ZSTD),
+        (b"BZh91AY&SY", Compression.BZIP2),
+        (b"BZh1\x17rE8P\x90", Compression.BZIP2),
+        (b"\xfd7zXZ\0", Compression.XZ),
+        (b"PK\x03\x04", Compression.ZIP),
+        (b"PK\x05\x06", Compression.ZIP),
+        (b"BZh9,1,2,3", Compression.NONE),
+        (b"BZh0" + b"1AY&SY", Compression.NONE),
         (b"id,t", Compression.NONE),
         (b"\x1f", Compression.NONE),
         (b"", Compression.NONE),
@@ -73,6 +84,13 @@ def test_impossible_separators_are_refused(source: Source) -> None:
 )
 def test_the_first_bytes_tell_the_compression(magic: bytes, compression: Compression) -> None:
     assert compression_of(magic) is compression
+
+
+def test_a_file_cut_within_its_first_bytes_is_what_its_name_says() -> None:
+    assert compression_of(b"\x1f", Compression.GZIP) is Compression.GZIP
+    assert compression_of(b"BZh9", Compression.BZIP2) is Compression.BZIP2
+    assert compression_of(b"BZx", Compression.BZIP2) is Compression.NONE
+    assert compression_of(b"", Compression.BZIP2) is Compression.NONE
 
 
 @pytest.mark.parametrize(

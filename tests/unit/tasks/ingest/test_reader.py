@@ -1,14 +1,16 @@
+import bz2
 import gzip
 import hashlib
 import io
+import lzma
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import zstandard
 
-from schemas.errors import DeclarationError
-from schemas.policies import Source
+from schemas.errors import DeclarationError, HeaderError
+from schemas.policies import Limits, Source
 from tasks.ingest.reader import RecordReader
 
 Reader = Callable[..., Any]
@@ -19,7 +21,13 @@ JSONL = b'{"id":1,"t":"a"}\nbad\n{"id":2,"t":"b"}\n'
 @pytest.mark.parametrize(("path", "data", "header"), [("p/a.csv", CSV, 5), ("p/a.jsonl", JSONL, 0)])
 @pytest.mark.parametrize(
     ("suffix", "compress", "compression"),
-    [("", bytes, "none"), (".gz", gzip.compress, "gzip"), (".zst", zstandard.compress, "zstd")],
+    [
+        ("", bytes, "none"),
+        (".gz", gzip.compress, "gzip"),
+        (".zst", zstandard.compress, "zstd"),
+        (".bz2", bz2.compress, "bzip2"),
+        (".xz", lzma.compress, "xz"),
+    ],
 )
 def test_compression_changes_nothing_but_the_report(
     read: Reader, path: str, data: bytes, header: int, suffix: str, compress: Callable[[bytes], bytes], compression: str
@@ -95,6 +103,21 @@ def test_a_corrupt_stream_that_the_name_announces_is_one_reject(read: Reader) ->
     assert found.report.compression == "gzip"
 
 
+def test_a_text_beyond_its_limit_is_one_reject_that_names_the_setting(read: Reader) -> None:
+    found = read(gzip.compress(CSV), "a.csv.gz", ["id", "t"], limits=Limits(max_text_bytes=10))
+    assert found.rows() == [("1", "a")]
+    assert found.refused() == [(2, "truncated_stream", b"b")]
+    assert "raise Source(limits=Limits(max_text_bytes=...))" in found.reason()
+    assert found.report.text_size == 10
+
+
+def test_the_longest_record_is_a_setting_of_the_source() -> None:
+    source = Source("{partition}", limits=Limits(max_record_bytes=4))
+    reader = RecordReader(io.BytesIO(CSV + b"3,long\n"), path="a.csv", source=source, columns=["id", "t"])
+    with pytest.raises(HeaderError, match="record_too_long"):
+        list(reader)
+
+
 def test_blocks_are_small_and_never_empty(read: Reader) -> None:
     found = read(b"id,t\n" + b"1,a\n" * 1_000, "a.csv", ["id", "t"], block_size=100)
     assert found.report.records == 1_000
@@ -103,7 +126,7 @@ def test_blocks_are_small_and_never_empty(read: Reader) -> None:
 
 def test_the_format_is_asked_for_before_anything_is_read() -> None:
     with pytest.raises(DeclarationError):
-        RecordReader(io.BytesIO(CSV), path="a.xlsx", source=Source("{partition}"), columns=["id"])
+        RecordReader(io.BytesIO(CSV), path="a.doc", source=Source("{partition}"), columns=["id"])
 
 
 def test_the_report_comes_at_the_end_and_the_stream_is_read_once() -> None:
