@@ -9,6 +9,7 @@ can take at most is told by the longest value of each dictionary, which reading 
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
@@ -36,9 +37,23 @@ def greatest_row(stored: BinaryIO, file: pq.ParquetFile, group: int, names: Sequ
     texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
     if not texts or not names:
         return fixed
-    shared = pq.ParquetFile(stored, read_dictionary=texts, pre_buffer=False)
+    try:
+        columns = [*_first_row(stored, group, texts, names)]
+    except OSError:
+        # Texts that are stored as differences have no dictionary. Only trying tells which those are: their metadata
+        # would, too, but looking at that of an encrypted column ends the process. What is damaged fails when it is read.
+        columns = []
+        for name in names:
+            with contextlib.suppress(OSError):
+                columns += _first_row(stored, group, texts, [name])
+    return fixed + sum(map(_longest, columns))
+
+
+def _first_row(stored: BinaryIO, group: int, texts: Sequence[str], names: Sequence[str]) -> Sequence[pa.Array]:
+    """The columns of a row group's first row, with their dictionaries."""
+    shared = pq.ParquetFile(stored, read_dictionary=list(texts), pre_buffer=False)
     first = next(shared.iter_batches(1, row_groups=[group], columns=list(names)), None)
-    return fixed + sum(map(_longest, first.columns if first else ()))
+    return first.columns if first else ()
 
 
 def _longest(array: pa.Array) -> int:

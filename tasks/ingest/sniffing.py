@@ -93,7 +93,7 @@ def sniff(sample: bytes, *, whole: bool, path: str, source: Source, columns: Seq
 
     Example:
         >>> from schemas.policies import Source
-        >>> text = "exported today\nid;text\n1;é\n".encode("windows-1252")
+        >>> text = "exported today\nid;text\n1;é, ü, ø and ß\n".encode("windows-1252")
         >>> verdict = sniff(text, whole=True, path="a.csv", source=Source("{partition}.csv"), columns=["id", "text"])
         >>> verdict.dialect.sniffed, verdict.skipped
         (('encoding', 'delimiter', 'preamble'), 15)

@@ -12,7 +12,7 @@ import functools
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 import polars as pl
@@ -151,7 +151,9 @@ class _Staging:
             self.store.write_file(key, frame.write_ipc)
         else:
             key = staging_key(self.job.dataset, self.job.partition, f"{kind}-{name}.parquet")
-            self.store.write_file(key, lambda path: frame.write_parquet(path, compression="lz4", statistics=False))
+            # Row groups that are small, because polars reads several of them ahead.
+            settings: dict[str, Any] = {"compression": "lz4", "statistics": False, "row_group_size": 1 << 14}
+            self.store.write_file(key, lambda path: frame.write_parquet(path, **settings))
         return key
 
     def _header(self, raw: RawFile) -> bytes:

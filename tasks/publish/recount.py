@@ -111,7 +111,14 @@ def _without_reasons(ledger: _Ledger, entry: PartitionEntry) -> Iterator[str]:
 
 
 def _strange_repairs(ledger: _Ledger, entry: PartitionEntry) -> Iterator[str]:
+    if Role.REPAIRS not in ledger.rows:
+        return
     records = {raw.sha256: raw.records for raw in entry.inputs}
-    last = pl.col(FILE).replace_strict(list(records), list(records.values()), default=0, return_dtype=pl.UInt64)
-    if strange := ledger.number(Role.REPAIRS, ~pl.col(RECORD).is_between(1, last)):
+    # A join, because polars streams no replace_strict: it would hold all rows in memory.
+    lasts = pl.LazyFrame(
+        {FILE: list(records), "_last": list(records.values())}, schema={FILE: pl.String, "_last": pl.UInt64}
+    )
+    known = pl.col(RECORD).is_between(1, pl.col("_last")).fill_null(value=False)
+    rows = ledger.rows[Role.REPAIRS].select(FILE, RECORD).join(lasts, on=FILE, how="left")
+    if strange := int(rows.select((~known).sum()).collect(engine="streaming").item()):
         yield f"{strange:,} repairs are of no record of the partition"

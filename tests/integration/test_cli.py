@@ -97,7 +97,7 @@ def test_list_names_the_data_sets_their_rules_and_newest_versions(place: Place) 
         "flights": 3, "guests": 1,
         **dict.fromkeys(["lodgers", "misdeclared", "planes", "snippets", "weather"]),
     }  # fmt: skip
-    assert found["flights"]["rules"] == 58
+    assert found["flights"]["rules"] == 59
     assert found["guests"]["title"].startswith("Guests: a hotel's book")
     assert Path(found["guests"]["declared_in"]) == place.home / "declarations" / "guests.py"
 
@@ -105,7 +105,7 @@ def test_list_names_the_data_sets_their_rules_and_newest_versions(place: Place) 
 def test_list_shows_the_other_data_sets_when_one_is_declared_wrongly(place: Place) -> None:
     answer = ask(place, "list", COLUMNS="250")
     assert answer.code == 2
-    assert re.search(r"^flights +3 +58 ", answer.text, re.MULTILINE)
+    assert re.search(r"^flights +3 +59 ", answer.text, re.MULTILINE)
     assert re.search(r"^misdeclared +- +- +UnknownNameError", answer.text, re.MULTILINE)
     assert "Did you mean lowercase?" in answer.text
     (wrong,) = (each for each in ask(place, "list", "--json").records if "error" in each)
