@@ -40,8 +40,8 @@ def greatest_row(stored: BinaryIO, file: pq.ParquetFile, group: int, names: Sequ
     try:
         columns = [*_first_row(stored, group, texts, names)]
     except OSError:
-        # Texts that are stored as differences have no dictionary. Only trying tells which those are: their metadata
-        # would, too, but looking at that of an encrypted column ends the process. What is damaged fails when it is read.
+        # Texts that are stored as differences have no dictionary. Only trying tells which those are: so would their
+        # metadata, but looking at that of an encrypted column ends the process. What is damaged fails when it is read.
         columns = []
         for name in names:
             with contextlib.suppress(OSError):

@@ -1,7 +1,8 @@
-"""Cases: what is measured, Winnow and its peers doing what they can of the same work, each in a process of its own.
+"""Cases: what a process of its own does: writing a dump, cleaning it with Winnow, laying out the demo.
 
 Belongs here: one function for each case, which prepares (imports, above all) and gives back the work that is timed.
-Does not belong here: starting the process and taking the time (measured, child), or comparing (figures).
+Does not belong here: other tools (peers), starting the process and taking the time (measured, child), or comparing
+(figures, groups).
 
 What Winnow makes of a dump is checked against the books that the dump is known to have: a fast cleaning that is wrong
 is no result. What only some cases need is imported in those, since it counts in the memory of the process.
@@ -9,89 +10,108 @@ is no result. What only some cases need is imported in those, since it counts in
 
 from __future__ import annotations
 
-import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-import polars as pl
-
-from schemas.records import Books
+from tests.benchmarks import layout, peers
 from tests.benchmarks.clock import Clock
 from tests.benchmarks.measured import Parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+    from pathlib import Path
 
     from flows.clean import Stages
+    from schemas.records import Books
     from tasks.job import Outcome
 
     Work = Callable[[], Parts]
 
-LARGE, SMALL = "large", "small"
-
-_DECLARATION = Path(__file__).with_name("orders.py")
-_TYPES: dict[str, pl.DataType] = {
-    "order_id": pl.Int64(),
-    "customer_id": pl.String(),
-    "shop": pl.String(),
-    "country": pl.String(),
-    "ordered_at": pl.Datetime("us"),
-    "shipped_on": pl.Date(),
-    "quantity": pl.Int64(),
-    "unit_price": pl.Float64(),
-    "discount": pl.Float64(),
-    "weight": pl.Float64(),
-    "status": pl.String(),
-    "comment": pl.String(),
-}
+# --- dumps ------------------------------------------------------------------------------------------------------------
 
 
-def dumps(folder: Path, rows: str, small: str, small_rows: str) -> Work:
-    """Writes the dumps that the other cases read; answers how many bytes the large one has.
+def orders(folder: Path, partition: str, rows: str, number: str = "0") -> Work:
+    """Writes a dump of orders, with the faults and in the form that its name stands for; answers its bytes."""
+    from tests.benchmarks.dumps import HALF_BAD, HALF_TWICE, WHOLE, Form, Plan, write_orders
 
-    There is one small dump more than is asked for: the first in a process pays for what is done only once, and is
-    measured apart.
+    plans = {layout.HALF_BAD: HALF_BAD, layout.HALF_TWICE: HALF_TWICE, layout.JSONL: WHOLE}
+    forms: dict[str, Form] = {layout.QUOTED: "quoted", layout.JSONL: "jsonl"}
+    plan, form = plans.get(partition, Plan()), forms.get(partition, "plain")
+    path = layout.dump(folder, partition)
+    return _written(
+        folder, partition, path, lambda: write_orders(path, rows=int(rows), number=int(number), plan=plan, form=form)
+    )
+
+
+def small_orders(folder: Path, times: str, rows: str) -> Work:
+    """Writes small dumps.
+
+    There is one more than is asked for: the first in a process pays for what is done only once, and is measured apart.
     """
-    from tests.benchmarks.dumps import write_orders
-
-    sizes = {LARGE: int(rows)} | {f"{SMALL}-{number:03d}": int(small_rows) for number in range(int(small) + 1)}
+    works = [orders(folder, f"{layout.SMALL}-{number:03d}", rows, str(number)) for number in range(1, int(times) + 2)]
 
     def work() -> Parts:
-        books = {
-            partition: write_orders(_dump(folder, partition), rows=size, number=number)
-            for number, (partition, size) in enumerate(sizes.items())
-        }
-        (folder / "books.json").write_bytes(msgspec.json.encode(books))
-        return Parts(answer=str(_dump(folder, LARGE).stat().st_size))
+        for each in works:
+            each()
+        return Parts()
 
     return work
 
 
-def _books(folder: Path) -> dict[str, Books]:
-    """What the books of each dump must be."""
-    return msgspec.json.decode((folder / "books.json").read_bytes(), type=dict[str, Books])
+def compressed(folder: Path, partition: str, source: str) -> Work:
+    """Compresses a dump of orders as another partition."""
+    from tests.benchmarks.dumps import compress
+
+    def write() -> Books:
+        compress(layout.dump(folder, source), layout.dump(folder, partition))
+        return layout.books(folder)[source]
+
+    return _written(folder, partition, layout.dump(folder, partition), write)
 
 
-def _small(folder: Path) -> list[str]:
-    return [partition for partition in _books(folder) if partition.startswith(SMALL)]
+def wide(folder: Path, rows: str) -> Work:
+    """Writes a dump of 5,000 columns; answers its bytes."""
+    from tests.benchmarks.oddities import write_wide
+
+    path = layout.dump(folder, layout.ONLY, "wide")
+    return _written(folder, "wide", path, lambda: write_wide(path, rows=int(rows)))
 
 
-def _dump(folder: Path, partition: str) -> Path:
-    return folder / "raw" / "orders" / partition / "orders.csv"
+def letters(folder: Path, long: str) -> Work:
+    """Writes a dump of short and long letters; answers its bytes."""
+    from tests.benchmarks.oddities import write_letters
+
+    path = layout.dump(folder, layout.ONLY, "letters")
+    return _written(folder, "letters", path, lambda: write_letters(path, long=int(long)))
+
+
+def _written(folder: Path, name: str, path: Path, write: Callable[[], Books]) -> Work:
+    def work() -> Parts:
+        layout.add_books(folder, name, write())
+        return Parts(answer=str(path.stat().st_size))
+
+    return work
 
 
 # --- Winnow -----------------------------------------------------------------------------------------------------------
 
 
-def winnow(folder: Path) -> Work:
-    """Cleans the large dump: from raw CSV to a published version with its ledger."""
+def winnow(folder: Path, partition: str) -> Work:
+    """Cleans a dump of orders: from raw text to a published version with its ledger."""
+    return _cleaned_once(folder, "orders", partition, layout.books(folder)[partition])
+
+
+def winnow_odd(folder: Path, dataset: str) -> Work:
+    """Cleans the one dump of a data set of unusual shape."""
+    return _cleaned_once(folder, dataset, layout.ONLY, layout.books(folder)[dataset])
+
+
+def _cleaned_once(folder: Path, dataset: str, partition: str, expected: Books) -> Work:
     clock = Clock()
-    clean = _cleaner(folder, clock)
+    clean = _cleaner(folder, dataset, clock)
 
     def work() -> Parts:
-        clean([LARGE])
-        return Parts(clock.stretches)
+        clean(partition, expected)
+        return Parts(clock.stretches, rows=expected.kept)
 
     return work
 
@@ -99,31 +119,32 @@ def winnow(folder: Path) -> Work:
 def winnow_small(folder: Path) -> Work:
     """Cleans the small dumps one after another in one process, as a backfill does."""
     first, others = Clock(), Clock()
-    clean_first, clean_others = _cleaner(folder, first), _cleaner(folder, others)
-    partitions = _small(folder)
+    clean_first, clean_others = _cleaner(folder, "orders", first), _cleaner(folder, "orders", others)
+    dumps = _small(folder)
 
     def work() -> Parts:
-        clean_first(partitions[:1])
-        clean_others(partitions[1:])
+        for number, (partition, expected) in enumerate(dumps.items()):
+            (clean_others if number else clean_first)(partition, expected)
         return Parts({**others.stretches, "first": first.stretches["clean"]})
 
     return work
 
 
-def _cleaner(folder: Path, clock: Clock) -> Callable[[Sequence[str]], None]:
+def _small(folder: Path) -> dict[str, Books]:
+    return {name: expected for name, expected in layout.books(folder).items() if name.startswith(layout.SMALL)}
+
+
+def _cleaner(folder: Path, dataset: str, clock: Clock) -> Callable[[str, Books], None]:
     from flows.clean import PLAIN, clean
     from tasks.job import Job
 
-    expected, stages = _books(folder), _timed(PLAIN, clock)
-    raw, store = folder / "raw", folder / f"store-{uuid.uuid4().hex}"
+    stages, declared = _timed(PLAIN, clock), str(layout.declaration(dataset))
+    raw, store = str(folder / "raw"), str(layout.output(folder) / "store")
 
-    def cleaned(partitions: Sequence[str]) -> None:
-        with clock.running():
-            for partition in partitions:
-                job = Job("orders", partition, str(_DECLARATION), str(raw), str(store), run_id="benchmark")
-                with clock.stretch("clean"):
-                    outcome = clean(job, stages)
-                _check(outcome, expected[partition])
+    def cleaned(partition: str, expected: Books) -> None:
+        with clock.running(), clock.stretch("clean"):
+            outcome = clean(Job(dataset, partition, declared, raw, store, run_id="benchmark"), stages)
+        _check(outcome, expected)
 
     return cleaned
 
@@ -138,72 +159,15 @@ def _check(outcome: Outcome, expected: Books) -> None:
         raise RuntimeError(message)
 
 
-# --- peers ------------------------------------------------------------------------------------------------------------
-
-
-def bare(folder: Path) -> Work:
-    """Copies the large dump to Parquet with polars alone, typed.
-
-    It keeps no reasons, makes nulls of what it can't read, and drops the fields that a record has too many.
-    """
-
-    def work() -> Parts:
-        _copy(folder, [LARGE])
-        return Parts()
-
-    return work
-
-
 def bare_small(folder: Path) -> Work:
-    """The same for the small dumps, one after another."""
-    clock, partitions = Clock(), _small(folder)
+    """Copies the small dumps with polars alone, one after another."""
+    clock, (first, *others) = Clock(), list(_small(folder))
 
     def work() -> Parts:
-        _copy(folder, partitions[:1])
+        peers.copy(folder, first)
         with clock.running(), clock.stretch("copy"):
-            _copy(folder, partitions[1:])
-        return Parts(clock.stretches)
-
-    return work
-
-
-def _copy(folder: Path, partitions: Sequence[str]) -> None:
-    for partition in partitions:
-        path = _dump(folder, partition)
-        frame = pl.scan_csv(path, schema=_TYPES, ignore_errors=True, truncate_ragged_lines=True)
-        frame.sink_parquet(folder / f"bare-{partition}.parquet")
-
-
-def pandera(folder: Path) -> Work:
-    """Reads the large dump typed, validates it with pandera itself, writes the good rows and the failures.
-
-    It evaluates the same checks and nulls. It finds neither duplicates nor what could not be cast, and keeps no raw
-    text.
-    """
-    from pandera.errors import SchemaErrors
-
-    from tests.benchmarks.orders import Orders
-
-    clock = Clock()
-
-    def failures_of(frame: pl.DataFrame) -> pl.DataFrame:
-        try:
-            Orders.validate(frame, lazy=True)
-        except SchemaErrors as errors:
-            found: pl.DataFrame = errors.failure_cases
-            return found
-        message = "pandera found nothing wrong with a dump that has faults"
-        raise RuntimeError(message)
-
-    def work() -> Parts:
-        frame = pl.read_csv(_dump(folder, LARGE), schema=_TYPES, ignore_errors=True, truncate_ragged_lines=True)
-        with clock.running(), clock.stretch("validate"):
-            failures = failures_of(frame)
-        bad = failures.select(pl.col("index").cast(pl.UInt32)).unique()
-        frame.with_row_index("index").join(bad, on="index", how="anti").drop("index").write_parquet(
-            folder / "pandera.parquet"
-        )
-        failures.write_parquet(folder / "failures.parquet")
+            for partition in others:
+                peers.copy(folder, partition)
         return Parts(clock.stretches)
 
     return work
@@ -236,6 +200,5 @@ def demo(_folder: Path) -> Work:
     return work
 
 
-CASES: dict[str, Callable[..., Work]] = {
-    case.__name__: case for case in (dumps, winnow, winnow_small, bare, bare_small, pandera, demo)
-}
+_OWN = (orders, small_orders, compressed, wide, letters, winnow, winnow_odd, winnow_small, bare_small, demo)
+CASES: dict[str, Callable[..., Work]] = {case.__name__: case for case in (*_OWN, *peers.PEERS)}

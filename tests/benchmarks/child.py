@@ -6,6 +6,7 @@ Belongs here: taking the time of a case's work. Does not belong here: the work (
 
 from __future__ import annotations
 
+import inspect
 import resource
 import sys
 import time
@@ -24,7 +25,8 @@ def main(case: str, folder: str, *arguments: str) -> None:
     parts = work()
     spent = Spent(time.perf_counter(), time.process_time()) - began
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    measured = Measured(spent, peak_mib, parts)
+    about = (inspect.getdoc(CASES[case]) or "").partition("\n\n")[2]
+    measured = Measured(spent, peak_mib, parts, " ".join(about.split()))
     sys.stdout.write(f"\n{msgspec.json.encode(measured).decode()}\n")
 
 

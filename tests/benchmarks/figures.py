@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tests.benchmarks.measured import Measured, Stretch
 
 #: Characters to a line, also where a terminal has fewer: a number that is cut off is none.
-_WIDTH = 140
+_WIDTH = 160
 
 
 class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,11 +44,19 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     against: str | None = None
     """What this is measured against: another figure of the group, or a limit."""
     ratio: float | None = None
-    """`seconds` by those of `against`; where that is a limit of memory, `peak_mib` by it."""
+    """`seconds` by those of `against`."""
     cpu_ratio: float | None = None
     """`cpu_seconds` by those of `against`: steadier where the machine does other things, too."""
+    memory_ratio: float | None = None
+    """`peak_mib` by that of `against`."""
     spread: float | None = None
     """Slowest run by fastest run."""
+    output_mib: float | None = None
+    """Of all files written, with everything that is kept beside the good rows."""
+    rows: int | None = None
+    """Rows kept as good."""
+    note: str = ""
+    """What must be known of it, in words."""
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -96,6 +104,8 @@ def figure(group: str, name: str, runs: Sequence[Measured]) -> Figure:
         cpu_seconds=statistics.median(run.spent.cpu_seconds for run in runs),
         peak_mib=statistics.median(run.peak_mib for run in runs),
         spread=max(seconds) / min(seconds),
+        output_mib=statistics.median(run.output_mib for run in runs) or None,
+        rows=runs[0].parts.rows,
     )
 
 
@@ -134,6 +144,7 @@ def compared(made: Figure, against: Figure) -> Figure:
         against=against.name,
         ratio=_ratio(made.seconds, against.seconds),
         cpu_ratio=_ratio(made.cpu_seconds, against.cpu_seconds),
+        memory_ratio=_ratio(made.peak_mib, against.peak_mib),
     )
 
 
@@ -157,35 +168,48 @@ def _rounded(values: dict[str, object]) -> dict[str, float]:
 
 
 def show(bench: Bench) -> None:
-    """Prints the figures as one table for each group."""
+    """Prints the figures as one table for each group, with the notes below it."""
     console = Console(highlight=False, markup=False, emoji=False, width=_WIDTH)
     console.print(", ".join(f"{name} {value}" for name, value in msgspec.structs.asdict(bench.machine).items()))
     for group in dict.fromkeys(each.group for each in bench.figures):
+        figures = [each for each in bench.figures if each.group == group]
         console.print()
-        console.print(_table(group, [each for each in bench.figures if each.group == group]))
+        console.print(_table(group, figures))
+        for each in figures:
+            if each.note:
+                console.print(f"{each.name}: {each.note}")
     console.print("\noutside: of the column before it, the time outside polars and Parquet writing")
 
 
-def _table(group: str, figures: Iterable[Figure]) -> Table:
+#: Heading, field and format of each column of numbers; those that a group has none of are left out.
+_COLUMNS = (
+    ("runs", "runs", "d"),
+    ("seconds", "seconds", ".3f"),
+    ("outside", "outside_seconds", ".3f"),
+    ("spread", "spread", ".2f"),
+    ("CPU s", "cpu_seconds", ".3f"),
+    ("outside", "outside_cpu_seconds", ".3f"),
+    ("peak MiB", "peak_mib", ",.0f"),
+    ("out MiB", "output_mib", ",.1f"),
+    ("rows kept", "rows", ",d"),
+    ("ratio", "ratio", ".2f"),
+    ("of CPU", "cpu_ratio", ".2f"),
+    ("of MiB", "memory_ratio", ".2f"),
+)
+
+
+def _table(group: str, figures: Sequence[Figure]) -> Table:
     table = Table(title=group, title_justify="left", header_style="bold", box=None, pad_edge=False)
     table.add_column("", no_wrap=True)
-    for name in ("seconds", "outside", "CPU s", "outside", "peak MiB"):
-        table.add_column(name, justify="right", no_wrap=True)
+    columns = [column for column in _COLUMNS if any(getattr(each, column[1]) is not None for each in figures)]
+    for heading, _, _ in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("against", no_wrap=True)
-    for name in ("ratio", "CPU ratio", "spread"):
-        table.add_column(name, justify="right", no_wrap=True)
     for each in figures:
-        times = (each.seconds, each.outside_seconds, each.cpu_seconds, each.outside_cpu_seconds)
-        ratios = (each.ratio, each.cpu_ratio, each.spread)
-        table.add_row(
-            each.name,
-            *(_number(value, ".3f") for value in times),
-            _number(each.peak_mib, ",.0f"),
-            each.against or "",
-            *(_number(value, ".2f") for value in ratios),
-        )
+        table.add_row(each.name, *(_cell(each, name, form) for _, name, form in columns), each.against or "")
     return table
 
 
-def _number(value: float | None, form: str) -> str:
+def _cell(figure: Figure, name: str, form: str) -> str:
+    value = getattr(figure, name)
     return "" if value is None else format(value, form)

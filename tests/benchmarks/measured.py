@@ -7,6 +7,7 @@ cases). Nothing large is imported: a process that is started counts its parent's
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ from pathlib import Path
 import msgspec
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Seconds after which a case is given up; the longest, a hundred million rows, takes a fraction of it.
+_PATIENCE = 3600.0
 
 
 class Spent(msgspec.Struct, frozen=True):
@@ -52,6 +55,8 @@ class Parts(msgspec.Struct, frozen=True):
     """Parts of its work, by name."""
     answer: str = ""
     """What it found, if anything."""
+    rows: int | None = None
+    """Rows that it keeps as good, if it keeps any."""
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -61,20 +66,42 @@ class Measured(msgspec.Struct, frozen=True):
     peak_mib: float
     """Most memory that the process ever had, with Python and what it imported."""
     parts: Parts = Parts()
+    about: str = ""
+    """What its docstring says further."""
+    output_mib: float = 0.0
+    """Of all files that it wrote as its result."""
+
+
+class CaseError(Exception):
+    """A case failed; the message says how."""
 
 
 def measure(case: str, folder: Path, *arguments: str) -> Measured:
-    """Runs a case; the time is its work's, without starting Python and importing.
+    """Runs a case and removes what it wrote; the time is its work's, without starting Python and importing.
 
     Raises:
-        subprocess.CalledProcessError: it failed; what it logged is on stderr.
+        CaseError: it failed, was killed, or took longer than anyone waits; what it logged is on stderr.
     """
     command = [sys.executable, "-m", "tests.benchmarks.child", case, str(folder), *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=_environment(folder), check=False, capture_output=True, text=True)
-    if done.returncode:
-        sys.stderr.write(done.stderr)
-        done.check_returncode()
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Measured)
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env=_environment(folder), check=True, capture_output=True, text=True, timeout=_PATIENCE
+        )
+        measured = msgspec.json.decode(done.stdout.splitlines()[-1], type=Measured)
+        return msgspec.structs.replace(measured, output_mib=_size(folder / "out") / 2**20)
+    except subprocess.TimeoutExpired:
+        raise CaseError(f"took longer than {_PATIENCE / 60:.0f} minutes") from None
+    except subprocess.CalledProcessError as error:
+        sys.stderr.write(error.stderr)
+        said = error.stderr.strip().splitlines()
+        raise CaseError(said[-1] if said and error.returncode > 0 else f"ended by signal {-error.returncode}") from None
+    finally:
+        for left in ("out", "spill"):
+            shutil.rmtree(folder / left, ignore_errors=True)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def measure_command(folder: Path, *arguments: str) -> Measured:
@@ -96,7 +123,10 @@ def measure_command(folder: Path, *arguments: str) -> Measured:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """The caller's environment, with none of its settings of Winnow and Prefect but those that lead into the folder."""
+    """The caller's environment, with none of its settings of Winnow and Prefect but those that lead into the folder.
+
+    Nothing that runs here tells anyone that it did.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WINNOW_", "PREFECT_"))}
     return kept | {
         "WINNOW_STORE": str(folder / "demo" / "store"),
@@ -104,4 +134,5 @@ def _environment(folder: Path) -> dict[str, str]:
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        "GX_ANALYTICS_ENABLED": "false",
     }

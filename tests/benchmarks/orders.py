@@ -52,7 +52,7 @@ class Orders(pa.DataFrameModel):
 
 DATASET = Dataset(
     model=Orders,
-    source=Source("orders/{partition}/*.csv", null_tokens=("",)),
+    source=Source("orders/{partition}/orders.*", null_tokens=("",)),
     steps=(steps.strip("country", "status"), steps.uppercase("country")),
     dedupe=Dedupe(key=("order_id",)),
 )
