@@ -32,8 +32,14 @@ def probes(dtypes: Mapping[str, pl.DataType]) -> tuple[pl.DataFrame, pl.DataFram
         >>> [table["name"].to_list() for table in probes({"name": pl.Boolean()})]
         [[None, None, None], [True, False, True]]
     """
-    missing = {name: pl.Series([None] * ROWS, dtype=dtype) for name, dtype in dtypes.items()}
-    return pl.DataFrame(missing), pl.DataFrame({name: _awkward(dtype) for name, dtype in dtypes.items()})
+    return _probes(tuple(dtypes.items()))
+
+
+@functools.lru_cache(maxsize=8)
+def _probes(dtypes: tuple[tuple[str, pl.DataType], ...]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    # Each check of a model is tried on the same two tables, and a model may have thousands of columns.
+    missing = {name: pl.Series([None] * ROWS, dtype=dtype) for name, dtype in dtypes}
+    return pl.DataFrame(missing), pl.DataFrame({name: _awkward(dtype) for name, dtype in dtypes})
 
 
 @functools.lru_cache

@@ -15,6 +15,7 @@ import polars as pl
 
 from schemas.errors import HeaderError, shown
 from schemas.records import FLAGS
+from tasks.ingest.ahead import ahead
 from tasks.ingest.blocks import Block, FileFacts, record_schema
 from tasks.ingest.fields import content_of, same_content
 from tasks.ingest.footer import with_footer
@@ -75,7 +76,7 @@ def read_delimited(text: TextStream, request: ReadRequest) -> Generator[Block, N
     blocks = _Blocks(columns, verdict, _plain_header(first), request, text, splitter)
     seen = 0
     behind = itertools.chain([first.behind_first()], found)
-    for region, last in with_footer(behind, dialect.footer, ended_well=lambda: not text.broken):
+    for region, last in ahead(with_footer(behind, dialect.footer, ended_well=lambda: not text.broken)):
         if region.records:
             seen += region.records
             yield blocks.block(region, footer=last)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tasks.ingest.blocks import Block, FileFacts
 
 #: Greater blocks are slower, since their arrays leave the caches, and take more memory; smaller ones gain little.
-BLOCK_SIZE = 16 << 20
+BLOCK_SIZE = 8 << 20
 MAX_RECORD_BYTES = Limits().max_record_bytes
 
 

@@ -10,15 +10,15 @@ import collections
 import contextlib
 import functools
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import polars as pl
 
 from schemas.errors import DumpChangedError, GateError, shown
 from schemas.records import INPUT, RULES, RawFile, RejectCount
+from tasks.ingest.ahead import ahead
 from tasks.ingest.blocks import record_schema
 from tasks.ingest.dialects import Dialect
 from tasks.ingest.listing import list_raw, open_raw, raw_size, stamp_of
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from schemas.policies import Source
     from tasks.ingest.blocks import Block
     from tasks.store.home import Store
-
-_T = TypeVar("_T")
 
 
 def stage_partition(
@@ -105,8 +103,8 @@ class _Staging:
             source, columns = self.dataset.source, self.screening.names
             dtypes = self.screening.dtypes
             reader = RecordReader(stream, path=path, source=source, columns=columns, copy=text.open, dtypes=dtypes)
-            judged = self._judged(_ahead(reader), number, redelivered=bool(first))
-            for index, each in enumerate(_ahead(judged)):
+            judged = self._judged(ahead(reader), number, redelivered=bool(first))
+            for index, each in enumerate(ahead(judged)):
                 self._enter(each, f"{number:05d}-{index:05d}", keys)
                 report()
         raw = reader.report
@@ -190,16 +188,6 @@ class _Text:
         self.opened = True
         path = self._stack.enter_context(self._store.writing(self.key))
         return self._stack.enter_context(Path(path).open("wb"))
-
-
-def _ahead(items: Iterable[_T]) -> Iterator[_T]:
-    """The same items; while one is worked on, a thread makes the next."""
-    iterator = iter(items)
-    with ThreadPoolExecutor(1, thread_name_prefix="winnow-ahead") as maker:
-        waiting = maker.submit(next, iterator, None)
-        while (item := waiting.result()) is not None:
-            waiting = maker.submit(next, iterator, None)
-            yield item
 
 
 def same_files(job: Job, dataset: Dataset, inputs: Sequence[RawFile]) -> bool:
