@@ -407,7 +407,7 @@ def test_the_lock_holds_every_declared_dependency() -> None:
     assert _not_held(declared, _pins((ROOT / "requirements.lock").read_text(encoding="utf-8"))) == [], "run `make lock`"
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", ".ci/build.lock", ".ci/data.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", ".ci/build.lock", ".ci/data.lock", ".ci/bench.lock"])
 def test_a_lock_pins_all_with_hashes_and_names_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     named = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)(?:\[[^]]*])?==", text, re.MULTILINE)}
