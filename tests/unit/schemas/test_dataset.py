@@ -25,7 +25,7 @@ def test_a_policy_that_means_nothing_is_refused(drift: dict[str, str]) -> None:
 
 def test_a_misspelt_kind_of_drift_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean missing"):
-        dataset(misssing="null")
+        dataset(misssing="null")  # typos: on purpose
 
 
 def test_another_name_of_an_undeclared_column_is_refused_with_the_nearest() -> None:
