@@ -68,7 +68,7 @@ def test_run_ends_with_one_object(season: Season) -> None:
     assert outcome["books"] == {
         "records": 1780, "kept": 890, "duplicate": 890, "quarantined": 0, "rejected": 0, "repaired": 0,
     }  # fmt: skip
-    assert len(outcome["rules"]) == 58
+    assert len(outcome["rules"]) == 59
     assert {frozenset(rule) for rule in outcome["rules"]} == {frozenset({"id", "severity", "rows"})}
     assert {"id": "origin.isin", "severity": "quarantine", "rows": 0} in outcome["rules"]
     (card,) = (json.loads(text) for text in season.place.winnow("show", "flights", "--json").stdout.splitlines())
