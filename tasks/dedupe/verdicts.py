@@ -45,9 +45,9 @@ CONFLICTING = {"_other_input": pl.UInt32(), "_other_record": pl.UInt64()}
 class Limits(NamedTuple):
     """How many rows may be in memory of each kind; what is beyond that lies on the disk meanwhile."""
 
-    hashes: int = 8_000_000
+    hashes: int = 16_000_000
     """Of 8 bytes each."""
-    members: int = 200_000
+    members: int = 400_000
     """Rows of keys that occur more than once, with all columns."""
     verdicts: int = 1_000_000
     """Rows that are named with a number or two."""
