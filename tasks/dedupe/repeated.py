@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 import numpy as np
 import polars as pl
 
+from tasks.ingest.ahead import abreast
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -112,19 +114,23 @@ def gather(
         hashes: empty; parts by `_hash`.
         rows: empty; parts by `_hash`, so that rows of one key come together.
     """
-    for block in blocks():
-        hashes.add(_hashed(block, key).drop_nulls().to_frame())
+    for hashed in abreast(lambda block: _hashed(block, key).drop_nulls(), blocks()):
+        hashes.add(hashed.to_frame())
     suspects = Suspects(hashes.rows)
     for part in hashes.parts():
         for repeated in _repeated(part):
             suspects.add(repeated)
-    for block in blocks() if suspects.any else ():
-        hashed = _hashed(block, key)
-        found = suspects.among(hashed)
-        if found.size:
-            number = pl.Series(ROW, found.astype(np.uint64) + np.uint64(block.start))
-            # A few rows of a block would keep all of its text alive.
-            rows.add(_own(block.frame[found].select(columns)).hstack([number, hashed[found]]))
+    for found in abreast(lambda block: _suspected(block, key, columns, suspects), blocks() if suspects.any else ()):
+        rows.add(found)
+
+
+def _suspected(block: Block, key: Sequence[str], columns: Sequence[str], suspects: Suspects) -> pl.DataFrame:
+    """The rows of a block whose hash is among the suspects."""
+    hashed = _hashed(block, key)
+    found = suspects.among(hashed)
+    number = pl.Series(ROW, found.astype(np.uint64) + np.uint64(block.start))
+    # A few rows of a block would keep all of its text alive.
+    return _own(block.frame.select(columns)[found]).hstack([number, hashed[found]])
 
 
 def _hashed(block: Block, key: Sequence[str]) -> pl.Series:

@@ -1,17 +1,23 @@
 """Ahead: the next item is made while one is worked on.
 
-Belongs here: the one thread that each step of reading has. Does not belong here: the steps.
+Belongs here: the threads that steps of reading have. Does not belong here: the steps.
 """
 
 from __future__ import annotations
 
+import collections
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 T = TypeVar("T")
+R = TypeVar("R")
+
+#: Items that are worked on at once by `abreast`.
+_ABREAST = 2
 
 
 def ahead(items: Iterable[T]) -> Iterator[T]:
@@ -30,3 +36,21 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
         while (item := waiting.result()) is not None:
             waiting = maker.submit(next, iterator, None)
             yield item
+
+
+def abreast(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """What a function makes of each item, in the order of the items; it works on two at once.
+
+    No more than two results wait to be taken.
+
+    Example:
+        >>> list(abreast(lambda number: number * number, range(4)))
+        [0, 1, 4, 9]
+    """
+    iterator = iter(items)
+    with ThreadPoolExecutor(_ABREAST, thread_name_prefix="winnow-abreast") as workers:
+        waiting = collections.deque(workers.submit(function, item) for item in itertools.islice(iterator, _ABREAST))
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(workers.submit(function, item) for item in itertools.islice(iterator, 1))
+            yield result

@@ -148,8 +148,15 @@ class Parser:
 
 def _held(cells: pl.DataFrame) -> NDArray[np.int64]:
     """Bytes in the cells of each record."""
-    lengths = pl.all().str.len_bytes().cast(pl.Int64)
-    return cells.lazy().select(pl.sum_horizontal(lengths)).collect().to_series().to_numpy()
+    # 32 bits are enough: a record, and so what is in its cells, is shorter than 4 GiB.
+    return (
+        cells.lazy()
+        .select(pl.sum_horizontal(pl.all().str.len_bytes()))
+        .collect()
+        .to_series()
+        .to_numpy()
+        .astype(np.int64)
+    )
 
 
 def _within(positions: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArray[np.int64]:

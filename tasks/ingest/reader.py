@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from schemas.policies import Source
     from tasks.ingest.blocks import Block, FileFacts
 
-#: Greater blocks are slower, since their arrays leave the caches, and take more memory; smaller ones gain little.
-BLOCK_SIZE = 8 << 20
+#: A plan is made for each block, so that small blocks cost more; greater ones gain nothing and take more memory.
+BLOCK_SIZE = 12 << 20
 MAX_RECORD_BYTES = Limits().max_record_bytes
 
 

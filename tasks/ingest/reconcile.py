@@ -49,11 +49,13 @@ class Tally:
         Raises:
             BooksError: its records are not the next ones, leave a gap between their bytes, or lost some of them.
         """
-        frames = [frame for frame in (block.records, block.rejects) if frame.height]
-        numbers, *places = (_column(frames, name) for name in (RECORD, OFFSET, LENGTH, RAW))
+        numbers, *places = (_column(block.records, name) for name in (RECORD, OFFSET, LENGTH, RAW))
         if block.rejects.height:
-            order = np.argsort(numbers, kind="stable")
-            numbers, places = numbers[order], [column[order] for column in places]
+            rejected, *theirs = (_column(block.rejects, name) for name in (RECORD, OFFSET, LENGTH, RAW))
+            # Both are in order, or the numbers will not be: putting few among many is cheaper than sorting all.
+            among = np.searchsorted(numbers, rejected)
+            numbers = np.insert(numbers, among, rejected)
+            places = [np.insert(ours, among, each) for ours, each in zip(places, theirs, strict=True)]
         self._check_numbers(numbers)
         if block.has_places:
             self._check_bytes(*places)
@@ -99,8 +101,8 @@ class Tally:
         return BooksError(found, expected=expected, where=shown(self.path), fix=_FIX)
 
 
-def _column(frames: list[pl.DataFrame], name: str) -> NDArray[np.int64]:
-    """A column of all frames as numbers; of the raw bytes, how many there are, and 0 for a null."""
-    columns = [frame.get_column(name) for frame in frames]
-    numbers = [column.bin.size() if column.dtype == pl.Binary else column for column in columns]
-    return np.concatenate([column.fill_null(0).to_numpy().astype(np.int64) for column in numbers])
+def _column(frame: pl.DataFrame, name: str) -> NDArray[np.int64]:
+    """A column as numbers; of the raw bytes, how many there are, and 0 for a null."""
+    column = frame.get_column(name)
+    numbers = column.bin.size() if column.dtype == pl.Binary else column
+    return numbers.fill_null(0).to_numpy().astype(np.int64)

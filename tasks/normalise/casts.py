@@ -117,24 +117,27 @@ def formats_of(column: ColumnSpec) -> tuple[str, ...]:
 
 def _reading(text: pl.Expr, text_format: str, column: ColumnSpec) -> pl.Expr:
     dtype = column.dtype
-    text = _told_exactly(text, text_format, dtype)
     if isinstance(dtype, pl.Time):
-        return text.str.to_time(text_format, strict=False)
-    if isinstance(dtype, pl.Date):
-        return _with_plain_year(text.str.to_date(text_format, strict=False), text_format, dtype)
-    assert isinstance(dtype, pl.Datetime)  # noqa: S101  # for the type checker: the caller sends no other type
-    return _instant(text, text_format, dtype, column.zone)
+        parsed = text.str.to_time(text_format, strict=False)
+    elif isinstance(dtype, pl.Date):
+        parsed = _with_plain_year(text.str.to_date(text_format, strict=False), text_format, dtype)
+    else:
+        assert isinstance(dtype, pl.Datetime)  # noqa: S101  # for the type checker: the caller sends no other type
+        parsed = _instant(text, text_format, dtype, column.zone)
+    inexact = _inexact(text, text_format, dtype)
+    # What was parsed is emptied, and not the text before: to move numbers is cheaper than to move texts.
+    return pl.when(~pl.any_horizontal(inexact)).then(parsed) if inexact else parsed
 
 
-def _told_exactly(text: pl.Expr, text_format: str, dtype: pl.DataType) -> pl.Expr:
-    """The text, or null where it tells more of a second than the type can hold, or a second that there is not."""
+def _inexact(text: pl.Expr, text_format: str, dtype: pl.DataType) -> list[pl.Expr]:
+    """Whether a text tells more of a second than the type can hold, or a second that there is not."""
     wrong = []
     if any(directive in text_format for directive in _FRACTIONS):
         digits = _FRACTION_DIGITS[dtype.time_unit] if isinstance(dtype, pl.Datetime) else 9
         wrong.append(_matches(text, rf"[.,]\d{{{digits}}}\d*[1-9]", literals=(".", ",")))
     if any(directive in text_format for directive in _SECONDS):
         wrong.append(_matches(text, r":60(?:\D|$)", literals=(":60",)))
-    return pl.when(~pl.any_horizontal(wrong)).then(text) if wrong else text
+    return wrong
 
 
 def _matches(text: pl.Expr, pattern: str, literals: tuple[str, ...]) -> pl.Expr:

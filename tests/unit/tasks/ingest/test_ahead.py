@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.ingest.ahead import ahead
+from tasks.ingest.ahead import abreast, ahead
 
 
 def test_items_come_in_their_order_through_several_steps() -> None:
@@ -40,3 +40,33 @@ def test_no_thread_outlives_one_who_stops_early() -> None:
     steps.close()  # type: ignore[attr-defined]  # a generator, as an iterator
     del steps
     assert threading.active_count() == before
+
+
+def test_results_of_two_at_once_come_in_the_order_of_their_items() -> None:
+    second_done = threading.Event()
+
+    def slow_first(number: int) -> int:
+        if number == 0:
+            assert second_done.wait(10)  # only true if the second is worked on meanwhile
+        if number == 1:
+            second_done.set()
+        return number * number
+
+    assert list(abreast(slow_first, range(20))) == [number * number for number in range(20)]
+
+
+def test_no_more_is_begun_than_can_be_worked_on() -> None:
+    begun: list[int] = []
+    results = abreast(begun.append, range(20))
+    next(results)
+    assert len(begun) <= 3
+
+
+def test_what_goes_wrong_abreast_is_raised_in_its_turn() -> None:
+    def inverse(number: int) -> float:
+        return 1 / number
+
+    results = abreast(inverse, [1, 0, 2])
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)
