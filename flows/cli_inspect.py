@@ -5,7 +5,7 @@ Belongs here: their arguments and what they print. Does not belong here: anythin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Name of a data set.")]
-Reference = Annotated[str, typer.Argument(metavar="DATASET[@N]", help="A data set's newest version, or version N.")]
+Reference = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATASET[@N]", help="The newest version, or version N, @TAG, or @2026-10-01 as of that day."
+    ),
+]
 
 
 def _store() -> Store:
@@ -95,13 +100,15 @@ def versions(
 ) -> None:
     """Lists a data set's published versions, the newest first."""
     from flows.references import check_dataset
+    from tasks.store.tags import read_tags
     from tasks.store.versions import list_versions, read_manifest
 
     with told(as_json=as_json):
         store = _store()
         check_dataset(store, dataset)
         numbers = sorted(list_versions(store, dataset), reverse=True)
-        found = [
+        tags = read_tags(store, dataset)
+        found: list[dict[str, Any]] = [
             {
                 "version": manifest.version,
                 "created_at": manifest.created_at,
@@ -110,6 +117,7 @@ def versions(
                 "rows": sum(entry.total.kept for entry in manifest.partitions.values()),
                 "digest": manifest.digest,
                 "run_id": manifest.run_id,
+                "tags": [tag.name for tag in tags if tag.version == manifest.version],
             }
             for manifest in (read_manifest(store, dataset, number) for number in numbers[:last])
         ]
@@ -117,12 +125,20 @@ def versions(
             for each in found:
                 emit(each)
             return
-        rows = [[*list(each.values())[:5], str(each["digest"])[:16]] for each in found]
-        table("", ["version", "created (UTC)", "reason", "partitions", "rows", "digest"], rows)
+        _say_versions(found)
         if len(numbers) > last:
             say(f"{len(numbers) - last:,} older versions; --last shows more.")
         if not numbers:
             say(f"Nothing was published yet: winnow run {dataset} --partition P")
+
+
+def _say_versions(found: list[dict[str, Any]]) -> None:
+    columns = ["version", "created (UTC)", "reason", "partitions", "rows", "digest"]
+    rows = [[*list(each.values())[:5], each["digest"][:16]] for each in found]
+    if any(each["tags"] for each in found):
+        columns.append("tags")
+        rows = [[*row, ", ".join(each["tags"])] for row, each in zip(rows, found, strict=True)]
+    table("", columns, rows)
 
 
 def files(

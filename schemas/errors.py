@@ -138,6 +138,10 @@ class VersionNotFoundError(UsageError):
     """The data set has no such version."""
 
 
+class TagExistsError(UsageError):
+    """Another version has that name."""
+
+
 class RecordNotFoundError(UsageError):
     """No version holds a record of that identity."""
 

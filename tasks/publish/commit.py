@@ -62,7 +62,8 @@ def commit(
         reason: nightly, run, backfill, replay, erasure or rollback.
         run_id: of this run.
         contract: fingerprint under which the newest partition of the change was cleaned.
-        now: with a time zone; becomes the manifest's `created_at`.
+        now: with a time zone; becomes the manifest's `created_at`, unless the newest version's is later: the clock of
+            one of two machines is wrong then, and that times rise with the numbers is worth more (`version_as_of`).
 
     Raises:
         StoreError: the store can't be read or written, or the newest manifest is broken.
@@ -81,7 +82,7 @@ def commit(
             parent=newest.version if newest else None,
             reason=reason,
             run_id=run_id,
-            created_at=created_at,
+            created_at=max(created_at, newest.created_at) if newest else created_at,
             contract=contract,
             digest=digest,
             partitions=partitions,

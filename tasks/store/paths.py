@@ -135,6 +135,47 @@ def version_key(dataset: str, version: int) -> str:
     return f"{version_prefix(dataset)}{version:012d}.json"
 
 
+def tag_prefix(dataset: str) -> str:
+    """What the keys of all tags of a data set begin with."""
+    return f"{dataset}/_tags/"
+
+
+def tag_key(dataset: str, name: str) -> str:
+    """Key of a tag, whose name is plain (see `tags.check_name`).
+
+    Example:
+        >>> tag_key("trips", "paper-2026")
+        'trips/_tags/paper-2026.json'
+    """
+    return f"{tag_prefix(dataset)}{name}.json"
+
+
+def tag_name(key: str) -> str | None:
+    """The tag that a key names; None when it names none.
+
+    Example:
+        >>> tag_name("trips/_tags/paper-2026.json"), tag_name("trips/_tags/notes.txt")
+        ('paper-2026', None)
+    """
+    name = key.rpartition("/")[2]
+    return name.removesuffix(".json") if name.endswith(".json") else None
+
+
+def retired_prefix(dataset: str) -> str:
+    """What the keys of all records of retired versions begin with."""
+    return f"{dataset}/_retired/"
+
+
+def retired_key(dataset: str, newest: int, run_id: str) -> str:
+    """Key of the record of versions that one run of `winnow gc` retired, by the newest of them.
+
+    Example:
+        >>> retired_key("trips", 12, "9f86d081")
+        'trips/_retired/000000000012-9f86d081.json'
+    """
+    return f"{retired_prefix(dataset)}{newest:012d}-{run_id}.json"
+
+
 def version_number(key: str) -> int | None:
     """The version that a key names; None when it names none.
 

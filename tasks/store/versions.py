@@ -8,6 +8,8 @@ The newest version is the highest number that a listing shows. No pointer says s
 
 from __future__ import annotations
 
+import bisect
+import datetime as dt
 import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ import msgspec
 from schemas.errors import StoreError, VersionNotFoundError, shown
 from schemas.records import FILE, RECORD, Manifest
 from tasks.store.paths import file_key, version_key, version_number, version_prefix
+from tasks.store.retired import retired_versions
 
 if TYPE_CHECKING:
     import polars as pl
@@ -114,13 +117,27 @@ class Snapshot:
         ]
 
 
-def open_version(store: Store, dataset: str, version: int | None = None) -> Snapshot:
+def open_version(
+    store: Store, dataset: str, version: int | None = None, *, as_of: dt.datetime | None = None
+) -> Snapshot:
     """A version to read from; the newest when none is named.
+
+    Args:
+        store: where the data set lies.
+        dataset: its name.
+        version: the version's number.
+        as_of: instead of a number, a moment (with a time zone): the version that was the newest then.
 
     Raises:
         VersionNotFoundError: there is no such version, or none at all.
         StoreError: the manifest can't be read.
+
+    Example:
+        snapshot = open_version(open_store(".winnow/store"), "flights", 12)
+        frame = snapshot.scan(Role.CLEAN).filter(pl.col("carrier") == "UA").collect()
     """
+    if as_of is not None:
+        version = version_as_of(store, dataset, as_of)
     manifest = head(store, dataset) if version is None else read_manifest(store, dataset, version)
     if manifest is None:
         raise no_version(store, dataset, version)
@@ -130,10 +147,76 @@ def open_version(store: Store, dataset: str, version: int | None = None) -> Snap
 def no_version(store: Store, dataset: str, version: int | None) -> VersionNotFoundError:
     """The error for a version that is not there, or for a data set that has none."""
     versions = list_versions(store, dataset)
+    if version in retired_versions(store, dataset):
+        return _gone(dataset, version or 0, versions, f"version {version} of {dataset} was retired")
     found = f"{dataset} has no version" + ("" if version is None else f" {version}")
     if versions:
         return VersionNotFoundError(found, fix=f"It has {versions[0]} to {versions[-1]}.")
     return VersionNotFoundError(found, fix=f"Nothing was published yet: winnow run {dataset} --partition P")
+
+
+def version_as_of(store: Store, dataset: str, moment: dt.datetime) -> int:
+    """The version that was the newest at a moment: the last one that was created at or before it.
+
+    A later moment never leads to an earlier version, and what is published afterwards changes no answer about the past:
+    a commit on a machine whose clock is behind takes the time of the version before it (tasks/publish/commit), so that
+    times rise with the numbers. Only as many manifests are read as it takes to halve their number down to one.
+
+    Args:
+        store: where the data set lies.
+        dataset: its name.
+        moment: with a time zone.
+
+    Raises:
+        VersionNotFoundError: there was none yet, or it was retired.
+        StoreError: a manifest can't be read.
+    """
+    versions = list_versions(store, dataset)
+    retired = retired_versions(store, dataset)
+    numbers = sorted({*versions, *retired})
+
+    def created(number: int) -> dt.datetime:
+        if number in retired:
+            return moment_of(retired[number].created_at, dataset)
+        return moment_of(read_manifest(store, dataset, number).created_at, version_key(dataset, number))
+
+    before = bisect.bisect_right(numbers, moment, key=created)
+    told = moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+    if before == 0:
+        if not numbers:
+            raise no_version(store, dataset, None)
+        first = created(numbers[0]).isoformat().replace("+00:00", "Z")
+        raise VersionNotFoundError(f"{dataset} had no version at {told}", fix=f"Its first one is of {first}.")
+    found = numbers[before - 1]
+    if found not in versions:
+        raise _gone(dataset, found, versions, f"version {found}, the newest of {dataset} at {told}, was retired")
+    return found
+
+
+def moment_of(text: str, where: str) -> dt.datetime:
+    """The moment that a manifest writes as text.
+
+    Raises:
+        StoreError: it is none.
+
+    Example:
+        >>> moment_of("2026-11-23T03:15:30Z", "trips").isoformat()
+        '2026-11-23T03:15:30+00:00'
+    """
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise StoreError(f"{shown(text)} is no moment", expected="UTC, as ISO 8601 writes it", where=where)
+    return moment
+
+
+def _gone(dataset: str, version: int, kept: tuple[int, ...], found: str) -> VersionNotFoundError:
+    """The error for a version that was retired, with its neighbours that were not."""
+    near = [*[number for number in kept if number < version][-1:], *[number for number in kept if number > version][:1]]
+    beside = " and ".join(f"{dataset}@{number}" for number in near)
+    return VersionNotFoundError(found, fix=f"The nearest that are kept: {beside}." if near else None)
 
 
 def _decoded(data: bytes, key: str) -> Manifest:

@@ -141,7 +141,7 @@ def test_show_keeps_every_name_whole_however_wide_the_terminal_is(place: Place, 
 def test_versions_come_newest_first(place: Place) -> None:
     found = records(place, "versions", "flights")
     assert [each["version"] for each in found] == [3, 2, 1]
-    assert set(found[0]) == {"version", "created_at", "reason", "partitions", "rows", "digest", "run_id"}
+    assert set(found[0]) == {"version", "created_at", "reason", "partitions", "rows", "digest", "run_id", "tags"}
     assert [each["partitions"] for each in found] == [3, 2, 1]
     assert [each["version"] for each in records(place, "versions", "flights", "--last", "1")] == [3]
     text = told(place, "versions", "flights", "--last", "1")
