@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from tasks.store.home import Store
 
 
-def _store() -> Store:
+def open_home() -> Store:
+    """The store of the settings."""
     from tasks.store.local import open_store
 
     return open_store(str(load_settings().store_root))
@@ -43,7 +44,7 @@ def rollback(
     from tasks.publish.rollback import rollback as roll_back
 
     with told(as_json=as_json):
-        store = _store()
+        store = open_home()
         _, version = named(store, f"{dataset}@{to}")
         now, run_id = dt.datetime.now(dt.UTC), str(uuid.uuid4())
         done = roll_back(store, dataset, version or 0, run_id=run_id, now=now, dry_run=dry_run)
@@ -79,7 +80,7 @@ def tag(
     from flows.references import check_dataset
 
     with told(as_json=as_json):
-        store, dataset = _store(), reference.partition("@")[0]
+        store, dataset = open_home(), reference.partition("@")[0]
         check_dataset(store, dataset)
         if name is None:
             _list_tags(store, dataset, as_json=as_json)

@@ -46,7 +46,9 @@ def test_without_a_version_it_is_the_newest(store: LocalStore) -> None:
     assert manifest_of(store, "trips").version == 2
 
 
-@pytest.mark.parametrize("which", ["", "-1", "1.5", "2026-13-01", "2026-10-01T25:00", "1" * 13, " 1", "²", "1\n", "2026-W48-1"])
+@pytest.mark.parametrize(
+    "which", ["", "-1", "1.5", "2026-13-01", "2026-10-01T25:00", "1" * 13, " 1", "²", "1\n", "2026-W48-1"]
+)
 def test_what_is_none_of_them_is_refused(store: LocalStore, which: str) -> None:
     with pytest.raises(UsageError, match=r"is no version; expected DATASET, DATASET@12, DATASET@TAG"):
         named(store, f"trips@{which}")
