@@ -143,7 +143,7 @@ def test_columns_that_came_went_and_changed_their_type(store: LocalStore) -> Non
 
 def test_what_can_not_be_compared_is_told(store: LocalStore) -> None:
     with pytest.raises(UnknownNameError, match=r"Did you mean name\?"):
-        compared(store, key=["nam"])
+        compared(store, key=["nme"])
     stops = msgspec.structs.replace(read_manifest(store, "trips", 2), dataset="stops")
     with pytest.raises(UsageError, match="two data sets"):
         diff(store, read_manifest(store, "trips", 1), stops)
