@@ -74,13 +74,17 @@ def show(dataset: DatasetName, *, as_json: AsJson = False) -> None:
             return
         say(f"{card.name}: {card.title}")
         say(f"source   {card.source}")
-        for label, lines in (("steps", card.steps), ("dedupe", card.dedupe), ("gates", card.gates)):
+        for label, lines in _policies(card):
             for line in lines:
                 say(f"{label:<8} {line}")
         say()
         table("Columns", ["column", "type", "what it holds"], [_column(column) for column in card.columns])
         say()
         table("Rules", ["rule", "severity", "reason"], [_rule(rule) for rule in card.rules])
+
+
+def _policies(card: Card) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return ("steps", card.steps), ("dedupe", card.dedupe), ("gates", card.gates), ("keeps", card.retention)
 
 
 def _column(column: ColumnCard) -> tuple[str, str, str]:

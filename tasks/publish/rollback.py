@@ -16,7 +16,7 @@ from schemas.errors import StoreError
 from tasks.diff.partitions import PartitionChange, partition_changes
 from tasks.publish.commit import commit
 from tasks.store.paths import data_prefix, file_key
-from tasks.store.upkeep import upkeep
+from tasks.store.upkeep import check_upkeep, upkeep
 from tasks.store.versions import head, open_version, read_manifest
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def rollback(
 
     Raises:
         VersionNotFoundError: there is no such version.
-        LeaseHeldError: versions are being retired right now.
+        LeaseHeldError, LeaseLostError: versions are being retired right now.
         StoreError: a file of the version is missing, or the store can't be written.
     """
     if dry_run:
@@ -69,6 +69,7 @@ def rollback(
         target = read_manifest(store, dataset, to)
         _check_files(store, target)
         before = head(store, dataset)
+        check_upkeep(store, dataset, run_id)
         done = commit(
             store,
             dataset,

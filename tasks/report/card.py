@@ -42,4 +42,5 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: tuple[str, ...]
     dedupe: tuple[str, ...]
     gates: tuple[str, ...]
+    retention: tuple[str, ...]
     rules: tuple[RuleCard, ...]

@@ -48,7 +48,7 @@ class Holder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def told(self) -> str:
         """Which run it is, for a message."""
         where = f"process {self.process} on {shown(self.host)}"
-        return f"run {shown(self.run_id)} ({where}) is cleaning this partition since {shown(self.since)}"
+        return f"run {shown(self.run_id)} ({where}) holds the lease since {shown(self.since)}"
 
 
 def _machine() -> str | None:

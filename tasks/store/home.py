@@ -36,7 +36,7 @@ class Store(Protocol):
     def replace(self, key: str, data: bytes) -> None:
         """Makes a small object, or replaces it, at once and durably; a reader finds the one before or this one.
 
-        Only for what an erasure has to change (manifests) and for a journal of it.
+        Only for what an erasure has to change (manifests), for a journal of it, and for a tag that is moved.
         """
         ...
 
@@ -89,6 +89,10 @@ class Store(Protocol):
         """Bytes of an object."""
         ...
 
+    def age(self, key: str) -> dt.timedelta:
+        """How long ago an object was written, by the clock of its home."""
+        ...
+
     def sha256(self, key: str) -> str:
         """Hash of an object's bytes, in hexadecimal, read as a stream."""
         ...
@@ -101,8 +105,13 @@ class Store(Protocol):
         """Removes all objects below a prefix that ends in `/`, and what killed writers left among them."""
         ...
 
-    def clear_unfinished(self, prefix: str) -> None:
-        """Removes what killed writers left below a prefix; only for one who knows that nobody is writing there."""
+    def clear_unfinished(self, prefix: str, older_than: dt.timedelta | None = None) -> None:
+        """Removes what killed writers left below a prefix.
+
+        Args:
+            prefix: ends in `/`.
+            older_than: longer than any write takes; None is for one who knows that nobody is writing there.
+        """
         ...
 
     def abort_stale_uploads(self, older_than: dt.timedelta) -> int:

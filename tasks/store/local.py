@@ -11,11 +11,13 @@ run made. A writer that is killed leaves a temporary file that no listing shows.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import errno
 import filecmp
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +29,6 @@ from tasks.store.locks import locked
 from tasks.store.paths import UNFINISHED, is_staged, parts_of
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
@@ -142,6 +143,11 @@ class LocalStore(Store):
         with translated("read", key):
             return self._place(key).stat().st_size
 
+    def age(self, key: str) -> dt.timedelta:
+        """How long ago an object was written."""
+        with translated("read", key):
+            return _age(self._place(key))
+
     def sha256(self, key: str) -> str:
         """Hash of an object's bytes."""
         with translated("read", key), self._place(key).open("rb") as stream:
@@ -160,13 +166,14 @@ class LocalStore(Store):
         with translated("delete", prefix), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)
 
-    def clear_unfinished(self, prefix: str) -> None:
+    def clear_unfinished(self, prefix: str, older_than: dt.timedelta | None = None) -> None:
         """Removes what killed writers left below a prefix."""
         folder = self._place(prefix.removesuffix("/"))
         with translated("delete", prefix):
             for key in _files(folder, prefix) if folder.exists() else ():
-                if _is_hidden(key):
-                    (self.root / key).unlink(missing_ok=True)
+                place = self.root / key
+                if _is_hidden(key) and (older_than is None or _age(place) >= older_than):
+                    place.unlink(missing_ok=True)
 
     def abort_stale_uploads(self, older_than: dt.timedelta) -> int:  # noqa: ARG002  # as the protocol has it
         """There are none: what a killed writer left is gone with `clear_unfinished`."""
@@ -271,6 +278,16 @@ def _flush(path: Path) -> None:
 
 
 # --- listing ----------------------------------------------------------------------------------------------------------
+
+
+def _age(path: Path) -> dt.timedelta:
+    """How long ago a file was written; nothing of one that is gone meanwhile."""
+    try:
+        return dt.timedelta(seconds=time.time() - path.stat().st_mtime)
+    except FileNotFoundError:
+        if not _is_hidden(path.name):
+            raise
+        return dt.timedelta(0)
 
 
 def _files(folder: Path, prefix: str) -> Iterator[str]:

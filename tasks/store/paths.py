@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _STAGING = "_staging"
 #: What names of unfinished files begin with; no key may hold such a name.
 UNFINISHED = ".tmp-"
+_REPORT = re.compile(r"([0-9]{12})\.md")
 _VERSION = re.compile(r"([0-9]{12})\.json")
 
 
@@ -130,7 +131,48 @@ def report_key(dataset: str, partition: str, version: int) -> str:
         >>> report_key("trips", "2026-10-01", 12)
         'trips/reports/2026-10-01/000000000012.md'
     """
-    return f"{dataset}/reports/{quote(partition)}/{version:012d}.md"
+    return f"{report_prefix(dataset)}{quote(partition)}/{version:012d}.md"
+
+
+def partition_of(key: str) -> str:
+    """The partition that a data file, a report or a staged object belongs to.
+
+    Example:
+        >>> partition_of("trips/clean/%2E.%2Fa/9f86d081884c7d65-00000.parquet")
+        '../a'
+    """
+    return unquote(key.split("/")[2])
+
+
+def report_prefix(dataset: str) -> str:
+    """What the keys of all reports of a data set begin with."""
+    return f"{dataset}/reports/"
+
+
+def report_version(key: str) -> int | None:
+    """The version that a report is about; None when the key is no report's.
+
+    Example:
+        >>> report_version("trips/reports/2026-10-01/000000000012.md"), report_version("trips/reports/a/b.md")
+        (12, None)
+    """
+    found = _REPORT.fullmatch(key.rpartition("/")[2])
+    return int(found[1]) if found else None
+
+
+def staging_prefixes(dataset: str) -> str:
+    """What the keys of all staged objects of a data set begin with."""
+    return f"{dataset}/{_STAGING}/"
+
+
+def exports_prefix(dataset: str) -> str:
+    """What the keys of all records of exports begin with."""
+    return f"{dataset}/_exports/"
+
+
+def export_key(dataset: str, export: str) -> str:
+    """Key of the record of an export."""
+    return f"{exports_prefix(dataset)}{export}.json"
 
 
 def lease_key(dataset: str, partition: str) -> str:

@@ -134,6 +134,13 @@ class S3Store(Store):
         """Bytes of an object."""
         return self._scratch.size(key) if is_staged(key) else self._facts(key).size
 
+    def age(self, key: str) -> dt.timedelta:
+        """How long ago an object was written, by the server's clock."""
+        if is_staged(key):
+            return self._scratch.age(key)
+        facts = self._facts(key)
+        return facts.now - facts.modified
+
     def sha256(self, key: str) -> str:
         """Hash of an object's bytes.
 
@@ -165,11 +172,11 @@ class S3Store(Store):
             self._bucket.delete([each.key for each in self._bucket.list(self._prefix + prefix)])
             self._abort(prefix, dt.timedelta(0))
 
-    def clear_unfinished(self, prefix: str) -> None:
+    def clear_unfinished(self, prefix: str, older_than: dt.timedelta | None = None) -> None:
         """Removes what killed writers left below a prefix: files that were to be sent, and uploads half done."""
         parts_of(prefix.removesuffix("/"))
-        self._scratch.clear_unfinished(prefix)
-        self._abort(prefix, dt.timedelta(0))
+        self._scratch.clear_unfinished(prefix, older_than)
+        self._abort(prefix, older_than or dt.timedelta(0))
 
     def abort_stale_uploads(self, older_than: dt.timedelta) -> int:
         """Ends what killed writers left half sent; says how many."""

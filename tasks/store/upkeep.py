@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.store.lease import lease
+from tasks.store.lease import check_lease, lease
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -29,3 +29,13 @@ def upkeep(store: Store, dataset: str, run_id: str) -> AbstractContextManager[No
         StoreError: the store can't be written.
     """
     return lease(store, dataset, _WHAT, run_id)
+
+
+def check_upkeep(store: Store, dataset: str, run_id: str) -> None:
+    """Sees that a run still holds the right.
+
+    Raises:
+        LeaseLostError: it does not.
+        StoreError: the store can't be read.
+    """
+    check_lease(store, dataset, _WHAT, run_id)

@@ -168,3 +168,44 @@ def test_diff_of_what_is_not_there_is_wrong_usage(place: Place, arguments: tuple
     answer = ask(place, "diff", *arguments)
     assert answer.code == 2
     assert message in answer.error
+
+
+# --- gc ---------------------------------------------------------------------------------------------------------------
+
+
+def keeping(place: Place, retention: str) -> None:
+    declared = GUESTS.replace("import Dataset, Dedupe, Gates,", "import Dataset, Dedupe, Gates, Retention,")
+    declared = declared.replace("    gates=Gates", f"    retention={retention},\n    gates=Gates")
+    (place.home / "declarations" / "guests.py").write_text(declared)
+
+
+def test_gc_without_a_declared_retention_keeps_every_version(place: Place) -> None:
+    (report,) = records(place, "gc", "guests")
+    assert (report["kept"], report["retired"], report["files"]) == ([1, 2, 3], [], 0)
+    assert "guests: keeps all versions." in told(place, "gc", "guests")
+
+
+def test_gc_retires_what_the_declaration_does_not_keep(place: Place) -> None:
+    keeping(place, "Retention(keep_versions=1)")
+    deliver(place, PARTITIONS[0], AGAIN)  # unchanged: which versions are kept makes nothing stale
+    assert len(records(place, "versions", "guests")) == 3
+    told(place, "tag", "guests@1", "paper")
+    text = told(place, "gc", "guests", "--dry-run")
+    assert "keeps the newest, and those with a tag" in text
+    assert "1 of 3 versions would be retired: 2." in text
+    (report,) = records(place, "gc", "guests")
+    assert (report["kept"], report["retired"]) == ([1, 3], [2])
+    assert [each["version"] for each in records(place, "versions", "guests")] == [3, 1]
+    for reference in ("guests", "guests@paper"):
+        assert ask(place, "verify", reference, "--no-raw").code == 0
+    answer = ask(place, "files", "guests@2")
+    assert (answer.code, "version 2 of guests was retired" in answer.error) == (2, True)
+    assert any(line.startswith("keeps ") for line in told(place, "show", "guests").splitlines())
+
+
+def test_gc_of_all_and_of_none(place: Place) -> None:
+    assert {report["dataset"] for report in records(place, "gc", "--all")} >= {"flights", "guests"}
+    for arguments in ((), ("guests", "--all"), ("guests", "--older-than", "soon"), ("gests",)):
+        answer = ask(place, "gc", *arguments)
+        assert answer.code == 2
+        assert answer.error

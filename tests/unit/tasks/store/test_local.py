@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import hashlib
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -228,6 +230,22 @@ def test_clear_takes_objects_and_leftovers_but_only_below_the_prefix(store: Loca
     store.clear("t/_staging/d/")
     assert store.list("") == ("t/_staging/da",)
     assert not (store.root / "t/_staging/d").exists()
+
+
+def test_an_object_and_what_is_unfinished_have_an_age(store: LocalStore) -> None:
+    store.create("t/clean/d/x", b"")
+    unfinished = Path(store.path("t/clean/d")) / ".tmp-1"
+    unfinished.touch()
+    then = time.time() - 7200
+    for place in (Path(store.path("t/clean/d/x")), unfinished):
+        os.utime(place, (then, then))
+    assert dt.timedelta(hours=1.9) < store.age("t/clean/d/x") < dt.timedelta(hours=2.1)
+    store.clear_unfinished("t/", dt.timedelta(hours=3))
+    assert unfinished.exists()
+    store.clear_unfinished("t/", dt.timedelta(hours=1))
+    assert not unfinished.exists()
+    with pytest.raises(StoreError):
+        store.age("t/clean/d/y")
 
 
 def test_clear_unfinished_leaves_every_object(store: LocalStore) -> None:
