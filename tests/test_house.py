@@ -49,6 +49,7 @@ NOT_FROM = {
 ONLY_IN = {
     "prefect": ("flows/*", "deployments/*", "tasks/*/task.py"),
     "botocore": ("tasks/store/*",),
+    "deltalake": ("tasks/export/delta.py",),
     "duckdb": ("flows/demo*",),
     "pandas": ("flows/demo*",),
 }
@@ -60,6 +61,7 @@ SHELL = (
     "tasks/store/*",
     "tasks/ingest/listing.py",  # finds and opens raw files
     "tasks/ingest/workbook*.py",  # reads a workbook in a process of its own
+    "tasks/export/delta.py",  # as stage
     "tasks/job.py",  # loads the declaration that it names
     "tasks/publish/commit.py",  # the one act of publishing is one of the store
     "tasks/publish/contract.py",  # hashes the code that gives a declaration its meaning

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from schemas.errors import UnknownNameError, UsageError
-from schemas.records import FILE, LINEAGE, RECORD
+from schemas.records import FILE, LINEAGE, RECORD, Role
 from tasks.diff.columns import Distributions
 from tasks.diff.partitions import Change, clean_paths, partition_changes, rule_changes, totals
 from tasks.diff.report import MASKED, CellDiff, DiffReport, RowDiff, column_diff, common_types, told
@@ -24,6 +24,7 @@ from tasks.store.local import LocalStore
 from tasks.store.paths import file_key, staging_key
 from tasks.store.scan import scan
 from tasks.store.spill import Spill
+from tasks.store.versions import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -51,10 +52,8 @@ class _Side:
     distributions: Distributions | None = None
 
     def __post_init__(self) -> None:
-        # The columns of a partition follow from its contract, so that a footer of each contract tells them all.
-        contracts = {entry.contract: entry for entry in self.manifest.partitions.values() if clean_paths(entry)}
-        empty = [pl.DataFrame(schema=self._scan(entry).collect_schema()) for entry in contracts.values()]
-        if empty:
+        found = Snapshot(self.store, self.manifest).schemas(Role.CLEAN).values()
+        if empty := [pl.DataFrame(schema=schema) for schema in found]:
             schema = pl.concat(empty, how="diagonal_relaxed").schema
             self.schema = {name: dtype for name, dtype in schema.items() if name not in LINEAGE}
 

@@ -72,6 +72,10 @@ class Store(Protocol):
         """
         ...
 
+    def link(self, key: str, path: str) -> bool:
+        """Gives an object's file a second name outside of the store; False where the home or the place can't."""
+        ...
+
     def list(self, prefix: str, *, after: str = "") -> tuple[str, ...]:
         """Keys that begin with the prefix, sorted; what is still being written is not among them.
 

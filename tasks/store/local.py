@@ -124,6 +124,17 @@ class LocalStore(Store):
         """The file of an object; without a key, the store's folder."""
         return str(self._place(key) if key else self.root)
 
+    def link(self, key: str, path: str) -> bool:
+        """Gives an object's file a second name; not on another file system, and not without end."""
+        with translated("read", key):
+            try:
+                os.link(self._place(key), path)
+            except OSError as error:
+                if error.errno not in (*_NO_LINKS, errno.EXDEV, errno.EMLINK):
+                    raise
+                return False
+        return True
+
     def list(self, prefix: str, *, after: str = "") -> tuple[str, ...]:
         """Keys that begin with the prefix, sorted."""
         folder, slash, start = prefix.rpartition("/")

@@ -116,6 +116,10 @@ class S3Store(Store):
             return self._scratch.path(key)
         return self._bucket.url(self._name(key) if key else self._prefix).removesuffix("/")
 
+    def link(self, key: str, path: str) -> bool:  # noqa: ARG002  # as the protocol has it
+        """An object has no file."""
+        return False
+
     def list(self, prefix: str, *, after: str = "") -> tuple[str, ...]:
         """Keys that begin with the prefix, sorted; staged ones only if it is theirs."""
         if is_staged(prefix):

@@ -108,6 +108,23 @@ class Snapshot:
             return pl.LazyFrame(schema={FILE: pl.String, RECORD: pl.UInt64})
         return parts[0] if len(parts) == 1 else pl.concat(parts, how="diagonal_relaxed")
 
+    def schemas(self, role: Role) -> dict[str, pl.Schema]:
+        """The columns of a role by the contract under which a partition was cleaned: they follow from it.
+
+        Reads one footer for each contract.
+
+        Raises:
+            StoreError: one can't be read.
+        """
+        from tasks.store.faults import legible
+        from tasks.store.scan import scan
+
+        contracts, found = dict(reversed(self._files(role))), {}
+        for contract, key in contracts.items():
+            with legible(key):
+                found[contract] = scan(self.store, [key]).collect_schema()
+        return found
+
     def _files(self, role: Role) -> list[tuple[str, str]]:
         """The contract and the key of each file."""
         return [

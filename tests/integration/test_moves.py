@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -209,3 +210,43 @@ def test_gc_of_all_and_of_none(place: Place) -> None:
         answer = ask(place, "gc", *arguments)
         assert answer.code == 2
         assert answer.error
+
+
+# --- export -----------------------------------------------------------------------------------------------------------
+
+
+def test_export_copies_a_version_and_says_where(place: Place, tmp_path: Path) -> None:
+    assert "would be in" in told(place, "export", "guests@2", str(tmp_path / "out"), "--dry-run")
+    assert not (tmp_path / "out").exists()
+    (found,) = records(place, "export", "guests@2", str(tmp_path / "out"))
+    assert (found["versions"], found["files"], found["copied"]) == ([2], 2, 2)
+    rows = pl.read_parquet(tmp_path / "out" / "clean", hive_partitioning=True)
+    assert rows.height == 3
+    assert "links to the store's own" in told(place, "export", "guests", str(tmp_path / "linked"), "--link")
+    answer = ask(place, "export", "guests", str(tmp_path / "out"))
+    assert (answer.code, "there is something already" in answer.error) == (2, True)
+
+
+def test_export_of_every_version_as_a_delta_table(place: Place, tmp_path: Path) -> None:
+    text = told(place, "export", "guests", str(tmp_path / "out"), "--format", "delta")
+    assert "3 versions of guests, 1 to 3, are in" in text
+    assert [pl.read_delta(str(tmp_path / "out"), version=number).height for number in (1, 2, 3)] == [2, 3, 4]
+    (found,) = records(place, "export", "guests@2", str(tmp_path / "part"), "--format", "delta", "--since", "2")
+    assert found["versions"] == [2]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--since", "1"),
+        ("--format", "delta", "--role", "quarantine"),
+        ("--format", "delta", "--since", "9"),
+        ("--format", "hudi"),
+    ],
+)
+def test_export_of_what_can_not_be_meant_is_wrong_usage(
+    place: Place, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    answer = ask(place, "export", "guests", str(tmp_path / "out"), *arguments)
+    assert answer.code == 2
+    assert not (tmp_path / "out").exists()
