@@ -29,7 +29,7 @@ def open_home() -> Store:
     """The store of the settings."""
     from tasks.store.local import open_store
 
-    return open_store(str(load_settings().store_root))
+    return open_store(load_settings().store_root)
 
 
 def rollback(

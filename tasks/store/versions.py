@@ -37,23 +37,34 @@ class _FormatOnly(msgspec.Struct):
     format: int = MANIFEST_FORMAT
 
 
-def list_versions(store: Store, dataset: str) -> tuple[int, ...]:
+def list_versions(store: Store, dataset: str, *, since: int = 1) -> tuple[int, ...]:
     """Numbers of all versions, rising; reads names and no manifest.
+
+    Args:
+        store: where the data set lies.
+        dataset: name of the data set.
+        since: only from this one on; a long list is many requests to a server.
 
     Raises:
         StoreError: the store can't be listed.
     """
-    numbers = (version_number(key) for key in store.list(version_prefix(dataset)))
+    keys = store.list(version_prefix(dataset), after=version_key(dataset, since - 1) if since > 1 else "")
+    numbers = (version_number(key) for key in keys)
     return tuple(sorted(number for number in numbers if number))
 
 
-def head(store: Store, dataset: str) -> Manifest | None:
+def head(store: Store, dataset: str, *, since: int = 1) -> Manifest | None:
     """The newest version; None when nothing was published yet.
+
+    Args:
+        store: where the data set lies.
+        dataset: name of the data set.
+        since: a version that is there, if one is known.
 
     Raises:
         StoreError: the store can't be listed, or the manifest is broken.
     """
-    versions = list_versions(store, dataset)
+    versions = list_versions(store, dataset, since=since)
     return read_manifest(store, dataset, versions[-1]) if versions else None
 
 
@@ -65,9 +76,13 @@ def read_manifest(store: Store, dataset: str, version: int) -> Manifest:
         StoreError: the manifest can't be read, is broken, or is another version's.
     """
     key = version_key(dataset, max(version, 0))
-    if not store.exists(key):
-        raise no_version(store, dataset, version)
-    manifest = _decoded(store.read(key), key)
+    try:
+        data = store.read(key)
+    except StoreError:
+        if store.exists(key):
+            raise
+        raise no_version(store, dataset, version) from None
+    manifest = _decoded(data, key)
     if (manifest.dataset, manifest.version) != (dataset, version):
         raise _broken(f"is version {manifest.version} of {shown(manifest.dataset)}", f"{version} of {dataset}", key)
     return manifest
