@@ -54,13 +54,13 @@ def diff(
 
 def _declared(dataset: str) -> tuple[tuple[str, ...], Collection[str] | None]:
     """The declared key and the personal columns; of a data set that is no longer declared, every column may be one."""
-    from schemas import registry
+    from flows.cards import card_of
 
     try:
-        declaration = registry.load(dataset, load_settings().folders)
+        card = card_of(dataset, load_settings().folders)
     except DatasetNotFoundError:
         return (), None
-    return declaration.dedupe.key if declaration.dedupe else (), declaration.personal
+    return card.key, card.personal
 
 
 def _say(found: DiffReport, *, undeclared: bool) -> None:

@@ -43,4 +43,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dedupe: tuple[str, ...]
     gates: tuple[str, ...]
     retention: tuple[str, ...]
+    key: tuple[str, ...]
+    """Columns by which records are deduplicated."""
+    personal: tuple[str, ...]
+    """Columns whose values are shown to nobody."""
     rules: tuple[RuleCard, ...]

@@ -44,6 +44,8 @@ def describe(dataset: Dataset, title: str, declaration: str) -> Card:
         dedupe=tuple(_dedupe(dataset)),
         gates=tuple(_gates(dataset.gates)),
         retention=tuple(_retention(dataset.retention)),
+        key=dataset.dedupe.key if dataset.dedupe else (),
+        personal=tuple(sorted(dataset.personal)),
         rules=tuple(
             RuleCard(
                 id=part.rule.id,

@@ -202,5 +202,37 @@ def demo(_folder: Path) -> Work:
     return work
 
 
-_OWN = (orders, small_orders, compressed, wide, letters, winnow, winnow_odd, winnow_small, bare_small, demo)
+def many_versions(_folder: Path, count: str) -> Work:
+    """Publishes a data set's newest version again and again, as years of nights would; each a minute after the last."""
+    import datetime as dt
+
+    import msgspec
+
+    from flows.settings import load_settings
+    from tasks.store.local import open_store
+    from tasks.store.paths import version_key
+    from tasks.store.versions import head
+
+    store = open_store(load_settings().store_root)
+
+    def work() -> Parts:
+        newest = head(store, layout.MANY)
+        if newest is None:
+            message = f"{layout.MANY} has no version"
+            raise LookupError(message)
+        began = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+        for number in range(1, int(count) + 1):
+            at = (began + dt.timedelta(minutes=number)).isoformat().replace("+00:00", "Z")
+            each = msgspec.structs.replace(newest, version=number, parent=number - 1 or None, created_at=at)
+            store.replace(version_key(layout.MANY, number), msgspec.json.encode(each))
+        return Parts()
+
+    return work
+
+
+_OWN = (
+    *(orders, small_orders, compressed, wide, letters),
+    *(winnow, winnow_odd, winnow_small, bare_small),
+    *(demo, many_versions),
+)
 CASES: dict[str, Callable[..., Work]] = {case.__name__: case for case in (*_OWN, *peers.PEERS)}
