@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.errors import StoreError
+from schemas.errors import StoreError, VersionNotFoundError
 from schemas.records import Manifest, PartitionEntry
 from tasks.publish.digest import version_digest
 from tasks.store.paths import version_key
+from tasks.store.retired import is_retired
 from tasks.store.versions import head, read_manifest
 
 if TYPE_CHECKING:
@@ -104,7 +105,16 @@ def commit(
 def _published(store: Store, candidate: Manifest) -> bool:
     """Whether the candidate is now a version, also when the answer that said so was lost on its way."""
     data = msgspec.json.format(msgspec.json.encode(candidate, order="deterministic"), indent=1)
-    if store.create(version_key(candidate.dataset, candidate.version), data):
-        return True
-    winner = read_manifest(store, candidate.dataset, candidate.version)
+    key = version_key(candidate.dataset, candidate.version)
+    if store.create(key, data):
+        # A run that slept for long may find its number free again, because the version that had it was retired since.
+        # What comes of it would be older than the newest, and nobody would see it.
+        if not is_retired(store, candidate.dataset, candidate.version):
+            return True
+        store.delete(key)
+        return False
+    try:
+        winner = read_manifest(store, candidate.dataset, candidate.version)
+    except VersionNotFoundError:  # it was retired a moment ago
+        return False
     return (winner.run_id, winner.digest) == (candidate.run_id, candidate.digest)

@@ -51,6 +51,10 @@ if TYPE_CHECKING:
     from tasks.store.home import Store
 
 
+#: Longer than any file takes to be written.
+_UNFINISHED_AGE = dt.timedelta(days=1)
+
+
 class _Named(msgspec.Struct):
     path: str
 
@@ -93,7 +97,8 @@ def retain(
         retention: which versions are kept.
         run_id: of this run.
         now: with a time zone.
-        older_than: how old a file has to be that no version ever named, or an unfinished one, to be removed.
+        older_than: how old a file has to be that no version ever named, to be removed; an unfinished one has to be a
+            day old, at least.
         dry_run: say what would go, and remove nothing; which partitions are busy is not known then.
 
     Raises:
@@ -263,5 +268,7 @@ class _Retaining:
 
     def _clear_unfinished(self) -> int:
         """Removes what killed writers left anywhere, if it is so old that nobody writes it; says how many uploads."""
-        self.store.clear_unfinished(f"{self.dataset}/", self.older_than)
-        return self.store.abort_stale_uploads(self.older_than)
+        # No lease tells who is writing these, so that nobody's haste may shorten the wait.
+        age = max(self.older_than, _UNFINISHED_AGE)
+        self.store.clear_unfinished(f"{self.dataset}/", age)
+        return self.store.abort_stale_uploads(age)

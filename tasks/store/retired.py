@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.errors import StoreError, shown
-from tasks.store.paths import retired_prefix
+from tasks.store.paths import retired_key, retired_prefix
 
 if TYPE_CHECKING:
     from tasks.store.home import Store
@@ -62,6 +62,17 @@ def retired_versions(store: Store, dataset: str) -> dict[int, RetiredVersion]:
         StoreError: the store can't be read, or a record is broken.
     """
     return {each.version: each for record in read_retirements(store, dataset) for each in record.versions}
+
+
+def is_retired(store: Store, dataset: str, version: int) -> bool:
+    """Whether a version was retired; mostly one listing, since the newest versions never are.
+
+    Raises:
+        StoreError: the store can't be read, or a record is broken.
+    """
+    keys = store.list(retired_prefix(dataset), after=retired_key(dataset, version - 1, "~"))
+    records = (_decoded(store.read(key), key) for key in keys if key.endswith(".json"))
+    return any(each.version == version for record in records for each in record.versions)
 
 
 def _decoded(data: bytes, key: str) -> Retirement:

@@ -65,7 +65,16 @@ def head(store: Store, dataset: str, *, since: int = 1) -> Manifest | None:
         StoreError: the store can't be listed, or the manifest is broken.
     """
     versions = list_versions(store, dataset, since=since)
-    return read_manifest(store, dataset, versions[-1]) if versions else None
+    while versions:
+        try:
+            return read_manifest(store, dataset, versions[-1])
+        except VersionNotFoundError:
+            # Newer ones were published meanwhile, and this one was retired.
+            newer = list_versions(store, dataset, since=versions[-1] + 1)
+            if not newer:
+                raise
+            versions = newer
+    return None
 
 
 def read_manifest(store: Store, dataset: str, version: int) -> Manifest:

@@ -336,7 +336,8 @@ def test_an_unknown_data_set_is_told_with_the_nearest_name(place: Place, command
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["files", "flights@x"], "'x' is no version"),
+        (["files", "flights@x"], "flights has no tag 'x'"),
+        (["files", "flights@-1"], "'-1' is no version"),
         (["files", "flights@99"], "It has 1 to 3"),
         (["files", f"flights@{'9' * 5000}"], "is no version"),
         (["files", "../flights"], "no data set is called"),

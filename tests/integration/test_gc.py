@@ -312,3 +312,69 @@ def test_a_killed_rollback_is_there_or_not_and_is_finished_by_the_next(tmp_path:
         assert read_manifest(each, "trips", 6).partitions == read_manifest(store, "trips", 1).partitions
     assert seen == sorted(seen)
     assert set(seen) == {5, 6}
+
+
+# --- at work ----------------------------------------------------------------------------------------------------------
+
+# Cleans a partition again and again, into one of three sets of bytes, so that names of files come back that a retired
+# version had; holds the lease from before the first byte until it is published, as every run does.
+_CLEANING = """
+import contextlib, datetime as dt, random, sys, time
+from pathlib import Path
+from schemas.errors import LeaseHeldError
+from tasks.store.lease import lease
+from tasks.store.local import LocalStore
+from tests.partitions import build, publish, write
+
+store, day, chance = LocalStore(Path(sys.argv[1])), sys.argv[2], random.Random(sys.argv[2])
+end, published, refused = time.monotonic() + 5, 0, 0
+while time.monotonic() < end:
+    try:
+        with lease(store, "trips", day, day):
+            entry = write(store, "trips", day, build({f"{day}.csv": "k" * chance.randint(1, 3) + "q"}))
+            time.sleep(chance.uniform(0, 0.02))
+            published += publish(store, "trips", entry, run_id=f"{day} {published}").published
+    except LeaseHeldError:
+        refused += 1
+        time.sleep(0.002)
+print(published, refused)
+"""
+
+_SWEEPING = """
+import datetime as dt, sys, time
+from pathlib import Path
+from schemas.policies import Retention
+from tasks.retain.stage import retain
+from tasks.store.local import LocalStore
+
+store, end, number, removed = LocalStore(Path(sys.argv[1])), time.monotonic() + 5, 0, 0
+while time.monotonic() < end:
+    number += 1
+    report = retain(store, "trips", Retention(keep_versions=2), run_id=f"gc {number}", now=dt.datetime.now(dt.UTC),
+                    older_than=dt.timedelta(0))
+    removed += report.files
+print(number, removed)
+"""
+
+
+@pytest.mark.slow
+def test_runs_that_publish_meanwhile_lose_nothing(tmp_path: Path) -> None:
+    store = filled(tmp_path / "store")
+    commands = [("cleaning", _CLEANING, "a"), ("cleaning", _CLEANING, "b"), ("sweeping", _SWEEPING, "")]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(store.root), day], cwd=_ROOT, stdout=subprocess.PIPE, text=True
+        )
+        for _, script, day in commands
+    ]
+    told = [list(map(int, process.communicate(timeout=120)[0].split())) for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    (first, _), (second, _), (sweeps, removed) = told
+    assert min(first, second, sweeps) > 10, told
+    assert removed > 0, told
+    for number in list_versions(store, "trips")[-2:]:
+        report = verify_version(store, "trips", number)
+        assert report.ok, report.findings
+    assert list_versions(store, "trips")[-1] == 5 + first + second
+    run(store, run_id="last")
+    assert data_files(store) == named(store, list_versions(store, "trips")[-1])
