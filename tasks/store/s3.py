@@ -30,11 +30,11 @@ from tasks.store.scratch import scratch_folder
 from tasks.store.upload import upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
-    from tasks.store.bucket import Facts
+    from tasks.store.bucket import Facts, Upload
 
 
 #: Names of buckets, also the old ones with capitals and underscores.
@@ -174,6 +174,10 @@ class S3Store(Store):
         parts_of(prefix.removesuffix("/"))
         self._scratch.clear_unfinished(prefix)
         self._abort(prefix, dt.timedelta(0))
+
+    def unfinished_uploads(self) -> Sequence[Upload]:
+        """Uploads below the store that were begun and have not ended."""
+        return list(self._bucket.uploads(self._prefix))
 
     def abort_stale_uploads(self, older_than: dt.timedelta) -> int:
         """Ends what killed writers left half sent; says how many."""
