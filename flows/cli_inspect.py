@@ -36,11 +36,11 @@ def _store() -> Store:
 def list_datasets(*, as_json: AsJson = False) -> None:
     """Lists the declared data sets and the newest version of each; exits with 2 if a declaration is wrong."""
     from flows.cards import cards
-    from tasks.store.versions import list_versions
+    from tasks.store.versions import newest_version
 
     with told(as_json=as_json):
         store, found = _store(), cards(load_settings().folders)
-        listed = [_listed(card, name, max(list_versions(store, name), default=None)) for name, card in found.items()]
+        listed = [_listed(card, name, newest_version(store, name)) for name, card in found.items()]
         if as_json:
             for each in listed:
                 emit(each)
@@ -95,12 +95,14 @@ def versions(
 ) -> None:
     """Lists a data set's published versions, the newest first."""
     from flows.references import check_dataset
-    from tasks.store.versions import list_versions, read_manifest
+    from tasks.store.versions import list_versions, newest_version, read_manifest
 
     with told(as_json=as_json):
         store = _store()
         check_dataset(store, dataset)
-        numbers = sorted(list_versions(store, dataset), reverse=True)
+        newest = newest_version(store, dataset) or 0
+        first = max(1, newest - last + 1)
+        numbers = sorted(list_versions(store, dataset, since=first), reverse=True)
         found = [
             {
                 "version": manifest.version,
@@ -119,8 +121,8 @@ def versions(
             return
         rows = [[*list(each.values())[:5], str(each["digest"])[:16]] for each in found]
         table("", ["version", "created (UTC)", "reason", "partitions", "rows", "digest"], rows)
-        if len(numbers) > last:
-            say(f"{len(numbers) - last:,} older versions; --last shows more.")
+        if first > 1:
+            say(f"Older ones up to version {first - 1:,}: --last shows more.")
         if not numbers:
             say(f"Nothing was published yet: winnow run {dataset} --partition P")
 

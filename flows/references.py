@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flows.settings import load_settings
 from schemas import registry
 from schemas.errors import UsageError, shown
-from tasks.store.versions import list_versions, open_version
+from tasks.store.versions import newest_version, open_version
 
 if TYPE_CHECKING:
     from schemas.records import Manifest
@@ -27,7 +27,7 @@ def check_dataset(store: Store, dataset: str) -> None:
         DatasetNotFoundError: there is none; the message has the nearest name.
     """
     folders = load_settings().folders
-    if not (dataset in registry.find(folders) or (dataset.isidentifier() and list_versions(store, dataset))):
+    if not (dataset in registry.find(folders) or (dataset.isidentifier() and newest_version(store, dataset))):
         registry.locate(dataset, folders)
 
 

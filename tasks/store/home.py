@@ -72,12 +72,13 @@ class Store(Protocol):
         """
         ...
 
-    def list(self, prefix: str, *, after: str = "") -> tuple[str, ...]:
+    def list(self, prefix: str, *, after: str = "", most: int | None = None) -> tuple[str, ...]:
         """Keys that begin with the prefix, sorted; what is still being written is not among them.
 
         Args:
             prefix: any text that keys begin with.
             after: only greater ones.
+            most: only so many, the first ones.
         """
         ...
 

@@ -123,14 +123,14 @@ class LocalStore(Store):
         """The file of an object; without a key, the store's folder."""
         return str(self._place(key) if key else self.root)
 
-    def list(self, prefix: str, *, after: str = "") -> tuple[str, ...]:
+    def list(self, prefix: str, *, after: str = "", most: int | None = None) -> tuple[str, ...]:
         """Keys that begin with the prefix, sorted."""
         folder, slash, start = prefix.rpartition("/")
         with translated("list", prefix):
             top = self._place(folder) if folder else self.root
             found = _files(top, folder + slash) if top.exists() else iter(())
             keys = (key for key in found if key.startswith(folder + slash + start) and key > after)
-            return tuple(sorted(key for key in keys if not _is_hidden(key)))
+            return tuple(sorted(key for key in keys if not _is_hidden(key))[:most])
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under the key."""

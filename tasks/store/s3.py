@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -120,13 +121,14 @@ class S3Store(Store):
             return self._scratch.path(key)
         return self._bucket.url(self._name(key) if key else self._prefix).removesuffix("/")
 
-    def list(self, prefix: str, *, after: str = "") -> tuple[str, ...]:
+    def list(self, prefix: str, *, after: str = "", most: int | None = None) -> tuple[str, ...]:
         """Keys that begin with the prefix, sorted; staged ones only if it is theirs."""
         if is_staged(prefix):
-            return self._scratch.list(prefix, after=after)
-        names = self._bucket.list(self._prefix + prefix, after=self._prefix + after if after else "")
+            return self._scratch.list(prefix, after=after, most=most)
+        beyond = self._prefix + after if after else ""
+        names = self._bucket.list(self._prefix + prefix, after=beyond, most=most)
         keys = (each.key.removeprefix(self._prefix) for each in names)
-        return tuple(sorted(key for key in keys if key != PROBE))
+        return tuple(itertools.islice((key for key in keys if key != PROBE), most))
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under the key."""

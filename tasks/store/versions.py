@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: The form of manifests that this code reads and writes.
 MANIFEST_FORMAT = 1
+#: Names that a server gives in one answer.
+_PAGE = 1000
 
 
 class _FormatOnly(msgspec.Struct):
@@ -50,6 +52,46 @@ def list_versions(store: Store, dataset: str, *, since: int = 1) -> tuple[int, .
     return tuple(sorted(number for number in numbers if number))
 
 
+def newest_version(store: Store, dataset: str, *, since: int = 1) -> int | None:
+    """The highest number of a version; None when nothing was published yet.
+
+    Leaps over a long list instead of reading it: a server gives a thousand names in one answer.
+
+    Args:
+        store: where the data set lies.
+        dataset: name of the data set.
+        since: a version that is there, if one is known.
+
+    Raises:
+        StoreError: the store can't be listed.
+    """
+    at = since - 1
+    while True:
+        page = _numbers(store, dataset, at, _PAGE)
+        at = max(filter(None, page), default=at)
+        if len(page) < _PAGE:
+            return at or None
+        if not any(page):  # a thousand files in a row that are no manifests
+            return max(list_versions(store, dataset), default=None)
+        at = _leapt(store, dataset, at)
+
+
+def _leapt(store: Store, dataset: str, at: int) -> int:
+    """A version that is there, as far above this one as leaps can tell; the last, if other files are not in the way."""
+    step, rising = _PAGE, True
+    while step:
+        found = next(iter(_numbers(store, dataset, at + step, 1)), None)
+        at, rising = found or at, rising and found is not None
+        step = step * 2 if rising else step // 2
+    return at
+
+
+def _numbers(store: Store, dataset: str, above: int, most: int) -> list[int | None]:
+    """What the first names above a version stand for: versions, and None for other files."""
+    after = version_key(dataset, above) if above > 0 else ""
+    return [version_number(key) for key in store.list(version_prefix(dataset), after=after, most=most)]
+
+
 def head(store: Store, dataset: str, *, since: int = 1) -> Manifest | None:
     """The newest version; None when nothing was published yet.
 
@@ -61,8 +103,8 @@ def head(store: Store, dataset: str, *, since: int = 1) -> Manifest | None:
     Raises:
         StoreError: the store can't be listed, or the manifest is broken.
     """
-    versions = list_versions(store, dataset, since=since)
-    return read_manifest(store, dataset, versions[-1]) if versions else None
+    newest = newest_version(store, dataset, since=since)
+    return None if newest is None else read_manifest(store, dataset, newest)
 
 
 def read_manifest(store: Store, dataset: str, version: int) -> Manifest:

@@ -13,9 +13,10 @@ import pytest
 
 from schemas.errors import StoreError, VersionNotFoundError
 from schemas.records import Role
+from tasks.store import versions
 from tasks.store.local import LocalStore
 from tasks.store.paths import version_key
-from tasks.store.versions import head, list_versions, open_version, read_manifest
+from tasks.store.versions import head, list_versions, newest_version, open_version, read_manifest
 from tests.partitions import build, publish, write
 
 _ROOT = Path(__file__).parents[4]
@@ -45,6 +46,26 @@ def test_the_newest_is_the_highest_number(store: LocalStore) -> None:
     assert newest is not None
     assert (newest.version, newest.parent, list(newest.partitions)) == (3, 2, ["a", "b", "c"])
     assert read_manifest(store, "trips", 1).partitions.keys() == {"b"}
+
+
+@pytest.mark.parametrize("page", [1, 2, 7])
+@pytest.mark.parametrize(
+    "others", [(), ("000000000003.json.bak", "0", "notes.txt"), tuple(f"0x{n}" for n in range(20))]
+)
+@pytest.mark.parametrize("last", [1, 2, 3, 29, 30])
+@pytest.mark.parametrize("first", [1, 3, 20])
+def test_the_newest_is_found_by_leaps(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, page: int, others: tuple[str, ...], last: int, first: int
+) -> None:
+    monkeypatch.setattr(versions, "_PAGE", page)
+    there = range(min(first, last), last + 1)  # the oldest may have been removed
+    for number in there:
+        store.create(version_key("trips", number), b"")
+    for name in others:
+        store.create(f"trips/_versions/{name}", b"")
+    assert newest_version(store, "trips") == last
+    assert {newest_version(store, "trips", since=since) for since in there} == {last}
+    assert newest_version(store, "others") is None
 
 
 def test_other_files_among_the_manifests_are_ignored(store: LocalStore) -> None:
