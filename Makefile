@@ -22,7 +22,7 @@ SERIAL := prefect or browser
 QUICK := not (slow or s3 or $(SERIAL))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve check test fuzz bench coverage lock clean
+.PHONY: help install demo serve check test fuzz kill bench coverage lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ test: check ## Everything (under 20 minutes): check, then all other tests
 
 fuzz: $(INSTALLED) ## Damage 100,000 files and see that none loses a record (FUZZ="--count 5000 --seed 2": others)
 	$(BIN)/python -m tests.campaign.mutate $(FUZZ)
+
+kill: $(INSTALLED) ## Kill -9 runs at random moments, on a folder and on S3, and see that none loses a record (KILL="--kills 10")
+	$(BIN)/python -m tests.campaign.kills $(KILL)
 
 bench: $(PEERS) ## Time Winnow against its peers in one run (ROWS=1000000 RUNS=3 WHAT=memory); writes .winnow/bench.json
 	$(BIN)/python tests/benchmarks/run.py $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) $(if $(WHAT),--what $(WHAT))

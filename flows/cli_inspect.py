@@ -41,11 +41,11 @@ def _store() -> Store:
 def list_datasets(*, as_json: AsJson = False) -> None:
     """Lists the declared data sets and the newest version of each; exits with 2 if a declaration is wrong."""
     from flows.cards import cards
-    from tasks.store.versions import list_versions
+    from tasks.store.versions import newest_version
 
     with told(as_json=as_json):
         store, found = _store(), cards(load_settings().folders)
-        listed = [_listed(card, name, max(list_versions(store, name), default=None)) for name, card in found.items()]
+        listed = [_listed(card, name, newest_version(store, name)) for name, card in found.items()]
         if as_json:
             for each in listed:
                 emit(each)
@@ -105,12 +105,12 @@ def versions(
     """Lists a data set's published versions, the newest first."""
     from flows.references import check_dataset
     from tasks.store.tags import read_tags
-    from tasks.store.versions import list_versions, read_manifest
+    from tasks.store.versions import newest_versions, read_manifest
 
     with told(as_json=as_json):
         store = _store()
         check_dataset(store, dataset)
-        numbers = sorted(list_versions(store, dataset), reverse=True)
+        numbers, more = newest_versions(store, dataset, last)
         tags = read_tags(store, dataset)
         found: list[dict[str, Any]] = [
             {
@@ -123,15 +123,15 @@ def versions(
                 "run_id": manifest.run_id,
                 "tags": [tag.name for tag in tags if tag.version == manifest.version],
             }
-            for manifest in (read_manifest(store, dataset, number) for number in numbers[:last])
+            for manifest in (read_manifest(store, dataset, number) for number in numbers)
         ]
         if as_json:
             for each in found:
                 emit(each)
             return
         _say_versions(found)
-        if len(numbers) > last:
-            say(f"{len(numbers) - last:,} older versions; --last shows more.")
+        if more:
+            say(f"Older ones from version {more:,} on: --last shows more.")
         if not numbers:
             say(f"Nothing was published yet: winnow run {dataset} --partition P")
 

@@ -16,7 +16,7 @@ from flows.settings import load_settings
 from schemas import registry
 from schemas.errors import UsageError, shown
 from tasks.store.tags import read_tag
-from tasks.store.versions import list_versions, open_version, version_as_of
+from tasks.store.versions import newest_version, open_version, version_as_of
 
 if TYPE_CHECKING:
     from schemas.records import Manifest
@@ -37,7 +37,7 @@ def check_dataset(store: Store, dataset: str) -> None:
         DatasetNotFoundError: there is none; the message has the nearest name.
     """
     folders = load_settings().folders
-    if not (dataset in registry.find(folders) or (dataset.isidentifier() and list_versions(store, dataset))):
+    if not (dataset in registry.find(folders) or (dataset.isidentifier() and newest_version(store, dataset))):
         registry.locate(dataset, folders)
 
 

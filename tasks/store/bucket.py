@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NOT_FOUND, _CONFLICT, _LOST = 404, 409, 412
-#: Objects that one request deletes at most.
+#: Objects that one request lists or deletes at most.
 _AT_ONCE = 1000
 
 
@@ -142,10 +142,19 @@ class Bucket:
             answer = patiently(lambda _: self.client.list_objects_v2(Bucket=self.name, MaxKeys=1))
         return _date(answer) or dt.datetime.now(dt.UTC)
 
-    def list(self, prefix: str, *, after: str = "", delimiter: str = "") -> Iterator[Listed]:
-        """Objects whose keys begin with a prefix, in the order of their keys, page after page."""
+    def list(self, prefix: str, *, after: str = "", delimiter: str = "", most: int | None = None) -> Iterator[Listed]:
+        """Objects whose keys begin with a prefix, in the order of their keys, page after page.
+
+        Args:
+            prefix: any text.
+            after: only greater keys.
+            delimiter: what keys have in common up to this stands for all of them.
+            most: how many are wanted; no more are asked for at once.
+        """
         asked: dict[str, Any] = {"Bucket": self.name, "Prefix": prefix, "Delimiter": delimiter, "StartAfter": after}
         asked = {name: value for name, value in asked.items() if value}
+        if most is not None:
+            asked["MaxKeys"] = max(1, min(most, _AT_ONCE))
         while True:
             with answered("list", self.url(prefix)):
                 page = patiently(lambda _: self.client.list_objects_v2(**asked))

@@ -76,12 +76,13 @@ class Store(Protocol):
         """Gives an object's file a second name outside of the store; False where the home or the place can't."""
         ...
 
-    def list(self, prefix: str, *, after: str = "") -> tuple[str, ...]:
+    def list(self, prefix: str, *, after: str = "", most: int | None = None) -> tuple[str, ...]:
         """Keys that begin with the prefix, sorted; what is still being written is not among them.
 
         Args:
             prefix: any text that keys begin with.
             after: only greater ones.
+            most: only so many, the first ones.
         """
         ...
 

@@ -135,14 +135,14 @@ class LocalStore(Store):
                 return False
         return True
 
-    def list(self, prefix: str, *, after: str = "") -> tuple[str, ...]:
+    def list(self, prefix: str, *, after: str = "", most: int | None = None) -> tuple[str, ...]:
         """Keys that begin with the prefix, sorted."""
         folder, slash, start = prefix.rpartition("/")
         with translated("list", prefix):
             top = self._place(folder) if folder else self.root
             found = _files(top, folder + slash) if top.exists() else iter(())
             keys = (key for key in found if key.startswith(folder + slash + start) and key > after)
-            return tuple(sorted(key for key in keys if not _is_hidden(key)))
+            return tuple(sorted(key for key in keys if not _is_hidden(key))[:most])
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under the key."""

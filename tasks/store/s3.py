@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,11 @@ from tasks.store.scratch import scratch_folder
 from tasks.store.upload import upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
-    from tasks.store.bucket import Facts
+    from tasks.store.bucket import Facts, Upload
 
 
 #: Names of buckets, also the old ones with capitals and underscores.
@@ -124,13 +125,14 @@ class S3Store(Store):
         """An object has no file."""
         return False
 
-    def list(self, prefix: str, *, after: str = "") -> tuple[str, ...]:
+    def list(self, prefix: str, *, after: str = "", most: int | None = None) -> tuple[str, ...]:
         """Keys that begin with the prefix, sorted; staged ones only if it is theirs."""
         if is_staged(prefix):
-            return self._scratch.list(prefix, after=after)
-        names = self._bucket.list(self._prefix + prefix, after=self._prefix + after if after else "")
+            return self._scratch.list(prefix, after=after, most=most)
+        beyond = self._prefix + after if after else ""
+        names = self._bucket.list(self._prefix + prefix, after=beyond, most=most)
         keys = (each.key.removeprefix(self._prefix) for each in names)
-        return tuple(sorted(key for key in keys if key != PROBE))
+        return tuple(itertools.islice((key for key in keys if key != PROBE), most))
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under the key."""
@@ -185,6 +187,10 @@ class S3Store(Store):
         parts_of(prefix.removesuffix("/"))
         self._scratch.clear_unfinished(prefix, older_than)
         self._abort(prefix, older_than or dt.timedelta(0))
+
+    def unfinished_uploads(self) -> Sequence[Upload]:
+        """Uploads below the store that were begun and have not ended."""
+        return list(self._bucket.uploads(self._prefix))
 
     def abort_stale_uploads(self, older_than: dt.timedelta) -> int:
         """Ends what killed writers left half sent; says how many."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: The form of manifests that this code reads and writes.
 MANIFEST_FORMAT = 1
+#: Names that a server gives in one answer.
+_PAGE = 1000
 
 
 class _FormatOnly(msgspec.Struct):
@@ -53,6 +55,66 @@ def list_versions(store: Store, dataset: str, *, since: int = 1) -> tuple[int, .
     return tuple(sorted(number for number in numbers if number))
 
 
+def newest_version(store: Store, dataset: str, *, since: int = 1) -> int | None:
+    """The highest number of a version; None when nothing was published yet.
+
+    Leaps over a long list instead of reading it: a server gives a thousand names in one answer.
+
+    Args:
+        store: where the data set lies.
+        dataset: name of the data set.
+        since: a version that is there, if one is known.
+
+    Raises:
+        StoreError: the store can't be listed.
+    """
+    at = since - 1
+    while True:
+        page = _numbers(store, dataset, at, _PAGE)
+        at = max(filter(None, page), default=at)
+        if len(page) < _PAGE:
+            return at or None
+        if not any(page):  # a thousand files in a row that are no manifests
+            return max(list_versions(store, dataset), default=None)
+        at = _leapt(store, dataset, at)
+
+
+def newest_versions(store: Store, dataset: str, most: int) -> tuple[tuple[int, ...], int | None]:
+    """The highest numbers of versions, falling, and the lowest one of all if there are others.
+
+    Args:
+        store: where the data set lies.
+        dataset: name of the data set.
+        most: how many.
+
+    Raises:
+        StoreError: the store can't be listed.
+    """
+    newest = newest_version(store, dataset) or 0
+    numbers = list_versions(store, dataset, since=max(1, newest - most + 1))
+    if len(numbers) < min(most, newest):  # some were retired
+        numbers = list_versions(store, dataset)
+    oldest = next(filter(None, _numbers(store, dataset, 0, _PAGE)), None)
+    shown_ones = tuple(reversed(numbers[-most:]))
+    return shown_ones, oldest if shown_ones and oldest != shown_ones[-1] else None
+
+
+def _leapt(store: Store, dataset: str, at: int) -> int:
+    """A version that is there, as far above this one as leaps can tell; the last, if other files are not in the way."""
+    step, rising = _PAGE, True
+    while step:
+        found = next(iter(_numbers(store, dataset, at + step, 1)), None)
+        at, rising = found or at, rising and found is not None
+        step = step * 2 if rising else step // 2
+    return at
+
+
+def _numbers(store: Store, dataset: str, above: int, most: int) -> list[int | None]:
+    """What the first names above a version stand for: versions, and None for other files."""
+    after = version_key(dataset, above) if above > 0 else ""
+    return [version_number(key) for key in store.list(version_prefix(dataset), after=after, most=most)]
+
+
 def head(store: Store, dataset: str, *, since: int = 1) -> Manifest | None:
     """The newest version; None when nothing was published yet.
 
@@ -64,16 +126,16 @@ def head(store: Store, dataset: str, *, since: int = 1) -> Manifest | None:
     Raises:
         StoreError: the store can't be listed, or the manifest is broken.
     """
-    versions = list_versions(store, dataset, since=since)
-    while versions:
+    newest = newest_version(store, dataset, since=since)
+    while newest is not None:
         try:
-            return read_manifest(store, dataset, versions[-1])
+            return read_manifest(store, dataset, newest)
         except VersionNotFoundError:
             # Newer ones were published meanwhile, and this one was retired.
-            newer = list_versions(store, dataset, since=versions[-1] + 1)
-            if not newer:
+            newer = newest_version(store, dataset, since=newest + 1)
+            if newer in (newest, None):
                 raise
-            versions = newer
+            newest = newer
     return None
 
 

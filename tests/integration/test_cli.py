@@ -146,7 +146,7 @@ def test_versions_come_newest_first(place: Place) -> None:
     assert [each["version"] for each in records(place, "versions", "flights", "--last", "1")] == [3]
     text = told(place, "versions", "flights", "--last", "1")
     assert found[0]["digest"][:16] in text
-    assert "2 older versions" in text
+    assert "Older ones from version 1 on: --last shows more." in text
     assert max(map(len, text.splitlines())) <= 80
 
 

@@ -18,10 +18,19 @@ from hypothesis import strategies as st
 from schemas.errors import StoreError, VersionNotFoundError
 from schemas.records import PartitionEntry, Role
 from tasks.publish.commit import commit
+from tasks.store import versions
 from tasks.store.local import LocalStore
 from tasks.store.paths import retired_key, version_key
 from tasks.store.retired import RetiredVersion, Retirement
-from tasks.store.versions import head, list_versions, open_version, read_manifest, version_as_of
+from tasks.store.versions import (
+    head,
+    list_versions,
+    newest_version,
+    newest_versions,
+    open_version,
+    read_manifest,
+    version_as_of,
+)
 from tests.partitions import build, publish, write
 
 _ROOT = Path(__file__).parents[4]
@@ -51,6 +60,26 @@ def test_the_newest_is_the_highest_number(store: LocalStore) -> None:
     assert newest is not None
     assert (newest.version, newest.parent, list(newest.partitions)) == (3, 2, ["a", "b", "c"])
     assert read_manifest(store, "trips", 1).partitions.keys() == {"b"}
+
+
+@pytest.mark.parametrize("page", [1, 2, 7])
+@pytest.mark.parametrize(
+    "others", [(), ("000000000003.json.bak", "0", "notes.txt"), tuple(f"0x{n}" for n in range(20))]
+)
+@pytest.mark.parametrize("last", [1, 2, 3, 29, 30])
+@pytest.mark.parametrize("first", [1, 3, 20])
+def test_the_newest_is_found_by_leaps(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, page: int, others: tuple[str, ...], last: int, first: int
+) -> None:
+    monkeypatch.setattr(versions, "_PAGE", page)
+    there = range(min(first, last), last + 1)  # the oldest may have been removed
+    for number in there:
+        store.create(version_key("trips", number), b"")
+    for name in others:
+        store.create(f"trips/_versions/{name}", b"")
+    assert newest_version(store, "trips") == last
+    assert {newest_version(store, "trips", since=since) for since in there} == {last}
+    assert newest_version(store, "others") is None
 
 
 def test_other_files_among_the_manifests_are_ignored(store: LocalStore) -> None:
@@ -257,3 +286,14 @@ def test_a_retired_version_is_told_from_one_that_never_was(store: LocalStore) ->
         open_version(store, "trips", 2)
     with pytest.raises(VersionNotFoundError, match=r"trips has no version 5"):
         open_version(store, "trips", 5)
+
+
+def test_the_newest_are_found_beside_gaps(store: LocalStore) -> None:
+    assert newest_versions(store, "trips", 3) == ((), None)
+    publish_at(store, *map(hour, range(1, 8)))
+    assert newest_versions(store, "trips", 3) == ((7, 6, 5), 1)
+    assert newest_versions(store, "trips", 7) == ((7, 6, 5, 4, 3, 2, 1), None)
+    for number in (1, 3, 4, 6):
+        store.delete(version_key("trips", number))
+    assert newest_versions(store, "trips", 2) == ((7, 5), 2)
+    assert newest_versions(store, "trips", 9) == ((7, 5, 2), None)
