@@ -22,7 +22,7 @@ SERIAL := prefect or browser
 QUICK := not (slow or s3 or $(SERIAL))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve check test fuzz bench coverage lock clean
+.PHONY: help install demo serve check test fuzz kill bench coverage lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ test: check ## Everything (under 20 minutes): check, then all other tests
 fuzz: $(INSTALLED) ## Damage 100,000 files and see that none loses a record (FUZZ="--count 5000 --seed 2": others)
 	$(BIN)/python -m tests.campaign.mutate $(FUZZ)
 
+kill: $(INSTALLED) ## Kill -9 runs at random moments, on a folder and on S3, and see that none loses a record (KILL="--kills 10")
+	$(BIN)/python -m tests.campaign.kills $(KILL)
+
 bench: $(PEERS) ## Time Winnow against its peers in one run (ROWS=1000000 RUNS=3 WHAT=memory); writes .winnow/bench.json
 	$(BIN)/python tests/benchmarks/run.py $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) $(if $(WHAT),--what $(WHAT))
 
@@ -58,7 +61,7 @@ coverage: $(INSTALLED) ## Lines and branches that the quick tests reach
 	$(PYTEST) -m "$(QUICK)" --cov --cov-report=term tests/unit tests/property
 
 lock: $(INSTALLED) ## Remake the lock files from pyproject.toml (UPGRADE=1: take newer versions too)
-	$(COMPILE) --extra demo --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra demo --extra aws --extra delta --extra dev --output-file requirements.lock pyproject.toml
 	$(COMPILE) --output-file .ci/build.lock .ci/build.in
 	$(COMPILE) --constraint requirements.lock --group pyproject.toml:bench --output-file .ci/bench.lock
 	@! grep -n '://' requirements.lock .ci/*.lock || { echo "A lock file names a host (above)." >&2; exit 1; }

@@ -1,7 +1,7 @@
 """The command line: `winnow`.
 
-Belongs here: the application, and which commands it has. Does not belong here: the commands (cli_inspect, cli_run), how
-they print (console), or what they compute (tasks).
+Belongs here: the application, and which commands it has. Does not belong here: the commands (the
+other modules cli_*), how they print (console), or what they compute (tasks).
 
 Commands that only read never import Prefect, pandera or pandas: they answer within a second.
 """
@@ -13,7 +13,7 @@ import sys
 
 import typer
 
-from flows import cli_inspect, cli_run
+from flows import cli_diff, cli_export, cli_gc, cli_inspect, cli_moves, cli_run
 
 app = typer.Typer(
     name="winnow",
@@ -23,7 +23,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (cli_run.COMMANDS, cli_inspect.COMMANDS):
+for group in (
+    cli_run.COMMANDS,
+    cli_inspect.COMMANDS,
+    cli_moves.COMMANDS,
+    cli_diff.COMMANDS,
+    cli_export.COMMANDS,
+    cli_gc.COMMANDS,
+):
     for name, command in group.items():
         app.command(name)(command)
 

@@ -5,7 +5,7 @@ Belongs here: their arguments and what they print. Does not belong here: anythin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,23 +24,28 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Name of a data set.")]
-Reference = Annotated[str, typer.Argument(metavar="DATASET[@N]", help="A data set's newest version, or version N.")]
+Reference = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATASET[@N]", help="The newest version, or version N, @TAG, or @2026-10-01 as of that day."
+    ),
+]
 
 
 def _store() -> Store:
     from tasks.store.local import open_store
 
-    return open_store(str(load_settings().store_root))
+    return open_store(load_settings().store_root)
 
 
 def list_datasets(*, as_json: AsJson = False) -> None:
     """Lists the declared data sets and the newest version of each; exits with 2 if a declaration is wrong."""
     from flows.cards import cards
-    from tasks.store.versions import list_versions
+    from tasks.store.versions import newest_version
 
     with told(as_json=as_json):
         store, found = _store(), cards(load_settings().folders)
-        listed = [_listed(card, name, max(list_versions(store, name), default=None)) for name, card in found.items()]
+        listed = [_listed(card, name, newest_version(store, name)) for name, card in found.items()]
         if as_json:
             for each in listed:
                 emit(each)
@@ -69,13 +74,17 @@ def show(dataset: DatasetName, *, as_json: AsJson = False) -> None:
             return
         say(f"{card.name}: {card.title}")
         say(f"source   {card.source}")
-        for label, lines in (("steps", card.steps), ("dedupe", card.dedupe), ("gates", card.gates)):
+        for label, lines in _policies(card):
             for line in lines:
                 say(f"{label:<8} {line}")
         say()
         table("Columns", ["column", "type", "what it holds"], [_column(column) for column in card.columns])
         say()
         table("Rules", ["rule", "severity", "reason"], [_rule(rule) for rule in card.rules])
+
+
+def _policies(card: Card) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return ("steps", card.steps), ("dedupe", card.dedupe), ("gates", card.gates), ("keeps", card.retention)
 
 
 def _column(column: ColumnCard) -> tuple[str, str, str]:
@@ -95,13 +104,15 @@ def versions(
 ) -> None:
     """Lists a data set's published versions, the newest first."""
     from flows.references import check_dataset
-    from tasks.store.versions import list_versions, read_manifest
+    from tasks.store.tags import read_tags
+    from tasks.store.versions import newest_versions, read_manifest
 
     with told(as_json=as_json):
         store = _store()
         check_dataset(store, dataset)
-        numbers = sorted(list_versions(store, dataset), reverse=True)
-        found = [
+        numbers, more = newest_versions(store, dataset, last)
+        tags = read_tags(store, dataset)
+        found: list[dict[str, Any]] = [
             {
                 "version": manifest.version,
                 "created_at": manifest.created_at,
@@ -110,19 +121,28 @@ def versions(
                 "rows": sum(entry.total.kept for entry in manifest.partitions.values()),
                 "digest": manifest.digest,
                 "run_id": manifest.run_id,
+                "tags": [tag.name for tag in tags if tag.version == manifest.version],
             }
-            for manifest in (read_manifest(store, dataset, number) for number in numbers[:last])
+            for manifest in (read_manifest(store, dataset, number) for number in numbers)
         ]
         if as_json:
             for each in found:
                 emit(each)
             return
-        rows = [[*list(each.values())[:5], str(each["digest"])[:16]] for each in found]
-        table("", ["version", "created (UTC)", "reason", "partitions", "rows", "digest"], rows)
-        if len(numbers) > last:
-            say(f"{len(numbers) - last:,} older versions; --last shows more.")
+        _say_versions(found)
+        if more:
+            say(f"Older ones from version {more:,} on: --last shows more.")
         if not numbers:
             say(f"Nothing was published yet: winnow run {dataset} --partition P")
+
+
+def _say_versions(found: list[dict[str, Any]]) -> None:
+    columns = ["version", "created (UTC)", "reason", "partitions", "rows", "digest"]
+    rows = [[*list(each.values())[:5], each["digest"][:16]] for each in found]
+    if any(each["tags"] for each in found):
+        columns.append("tags")
+        rows = [[*row, ", ".join(each["tags"])] for row, each in zip(rows, found, strict=True)]
+    table("", columns, rows)
 
 
 def files(
@@ -168,7 +188,7 @@ def verify(
         # A manifest that can't be read is a finding, so it is not opened before.
         store = _store()
         dataset, version = named(store, reference)
-        raw_root = str(load_settings().raw_root) if raw else None
+        raw_root = load_settings().raw_root if raw else None
         report = verify_version(store, dataset, version, raw_root=raw_root)
         emit(report) if as_json else _say_verified(report)
         if not report.ok:
@@ -196,7 +216,7 @@ def explain(
     with told(as_json=as_json):
         store = _store()
         manifest = manifest_of(store, dataset)
-        found = explained(store, manifest, RecordId.parse(record), str(load_settings().raw_root))
+        found = explained(store, manifest, RecordId.parse(record), load_settings().raw_root)
         emit(found) if as_json else _say_explained(found)
 
 

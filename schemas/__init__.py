@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from schemas import steps
     from schemas.corrections import Correction
     from schemas.dataset import Dataset
-    from schemas.policies import Dedupe, Drift, Gates, Limits, Source
+    from schemas.policies import Dedupe, Drift, Gates, Limits, Retention, Source
     from schemas.records import Severity
 
-__all__ = ["Correction", "Dataset", "Dedupe", "Drift", "Gates", "Limits", "Severity", "Source", "steps"]
+__all__ = ["Correction", "Dataset", "Dedupe", "Drift", "Gates", "Limits", "Retention", "Severity", "Source", "steps"]
 
 _HOMES = {
     "Correction": "schemas.corrections",
@@ -25,6 +25,7 @@ _HOMES = {
     "Drift": "schemas.policies",
     "Gates": "schemas.policies",
     "Limits": "schemas.policies",
+    "Retention": "schemas.policies",
     "Severity": "schemas.records",
     "Source": "schemas.policies",
 }

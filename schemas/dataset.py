@@ -15,7 +15,7 @@ from pydantic import Field
 from schemas.columns import ColumnSpec, columns_of
 from schemas.corrections import Correction
 from schemas.errors import DeclarationError, UnknownNameError, shown
-from schemas.policies import Dedupe, Gates, Source, declared
+from schemas.policies import Dedupe, Gates, Retention, Source, declared
 from schemas.records import Severity
 from schemas.rules import Rule, derive_rules
 from schemas.steps import Step
@@ -43,6 +43,7 @@ class Dataset:
         dedupe: which records are the same one; None keeps all.
         severities: rule id -> severity, for rules whose default is not wanted.
         gates: when a whole run must stop.
+        retention: which versions are kept.
         name: the name of the declaring file; set by the registry.
     """
 
@@ -53,6 +54,7 @@ class Dataset:
     dedupe: Dedupe | None = None
     severities: dict[str, Severity] = Field(default_factory=dict)
     gates: Gates = Gates()
+    retention: Retention = Retention()
     name: str = ""
 
     def __post_init__(self) -> None:

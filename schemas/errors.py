@@ -138,6 +138,10 @@ class VersionNotFoundError(UsageError):
     """The data set has no such version."""
 
 
+class TagExistsError(UsageError):
+    """Another version has that name."""
+
+
 class RecordNotFoundError(UsageError):
     """No version holds a record of that identity."""
 
@@ -206,6 +210,10 @@ class StoreError(EnvironmentFailedError):
 
 class LeaseHeldError(EnvironmentFailedError):
     """Another run is cleaning the same partition right now."""
+
+
+class LeaseLostError(EnvironmentFailedError):
+    """The run no longer holds its lease, so that another one may be cleaning the partition."""
 
 
 class MissingExtraError(EnvironmentFailedError):

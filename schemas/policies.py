@@ -211,6 +211,28 @@ class Dedupe:
 
 
 @declared
+class Retention:
+    """Which versions are kept; `winnow gc` retires the others. Without a limit all are.
+
+    A version is kept if any of these keeps it, and the newest always is. It changes no row, so that no partition
+    becomes stale when it is declared.
+
+    Attributes:
+        keep_versions: so many of the newest.
+        keep_days: those that were the newest at some moment of so many days until now.
+        keep_tagged: whatever has a tag.
+
+    Example:
+        >>> Retention(keep_versions=30, keep_days=90).keep_tagged
+        True
+    """
+
+    keep_versions: int | None = Field(default=None, ge=1)
+    keep_days: float | None = Field(default=None, gt=0, le=36_500)
+    keep_tagged: bool = True
+
+
+@declared
 class Gates:
     """When a whole run must stop before publishing. A limit that is None never stops it.
 

@@ -263,7 +263,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run_id: str
     """Of the run that committed it, so that a commit whose answer was lost is recognised."""
     created_at: str
-    """UTC, ISO 8601."""
+    """UTC, ISO 8601; never before its parent's, whatever the clock of the machine said."""
     contract: str
     """Fingerprint under which the newest partition of this commit was cleaned."""
     digest: str

@@ -5,6 +5,7 @@ which stand beside the tests that use them.
 
 Environment:
     WINNOW_REQUIRE_ALL=1: nothing may be skipped; a test that would be skipped fails and says what is missing.
+    WINNOW_TEST_COMMITS=5: each of eight writers at once makes so many commits, instead of 50.
     WINNOW_TEST_GOLDEN=write: golden files are written anew, to be read in a diff.
     WINNOW_TEST_PROFILE=thorough: Hypothesis tries many more examples, and others each time.
 """
@@ -23,10 +24,12 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from tests.s3_server import S3Server
+
 _ROOT = Path(__file__).resolve().parents[1]
 _CORPORA = _ROOT.parent / "shared" / "corpora"
 
-_OF_THE_TESTS = ("WINNOW_REQUIRE_ALL", "WINNOW_TEST_GOLDEN", "WINNOW_TEST_PROFILE")
+_OF_THE_TESTS = ("WINNOW_REQUIRE_ALL", "WINNOW_TEST_COMMITS", "WINNOW_TEST_GOLDEN", "WINNOW_TEST_PROFILE")
 _REQUIRE_ALL = os.environ.get("WINNOW_REQUIRE_ALL", "0") not in {"", "0"}
 
 # No deadline: on a busy machine it fails tests for being slow, and pytest-timeout ends those that hang. The default
@@ -122,3 +125,32 @@ def prefect_server() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+# --- S3 ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server on this machine, some two seconds to start; mark its tests `s3`."""
+    from tests.s3_server import S3Server
+
+    server = S3Server(tmp_path_factory.mktemp("s3") / "data")
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> S3Server:
+    """The server, and the environment in which the store finds it."""
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("WINNOW_SCRATCH", str(tmp_path / "scratch"))
+    return s3_server
+
+
+@pytest.fixture
+def bucket(s3: S3Server) -> str:
+    """The URL of an empty bucket."""
+    return f"s3://{s3.new_bucket()}"

@@ -10,15 +10,17 @@ apply their change to what that one published. Nobody waits for a lock, and noth
 from __future__ import annotations
 
 import datetime as dt
+import random
 import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.errors import StoreError
+from schemas.errors import StoreError, VersionNotFoundError
 from schemas.records import Manifest, PartitionEntry
 from tasks.publish.digest import version_digest
 from tasks.store.paths import version_key
+from tasks.store.retired import is_retired
 from tasks.store.versions import head, read_manifest
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 #: Each lost race is another run's version, so that this many in a row mean that something else is wrong.
 _ATTEMPTS = 200
 #: Seconds to wait after a lost race, for each race lost so far, and at most.
-_PAUSE, _LONGEST_PAUSE = 0.002, 0.1
+_PAUSE, _LONGEST_PAUSE = 0.005, 0.5
 
 Change = dict[str, PartitionEntry]
 
@@ -62,14 +64,17 @@ def commit(
         reason: nightly, run, backfill, replay, erasure or rollback.
         run_id: of this run.
         contract: fingerprint under which the newest partition of the change was cleaned.
-        now: with a time zone; becomes the manifest's `created_at`.
+        now: with a time zone; becomes the manifest's `created_at`, unless the newest version's is later: the clock of
+            one of two machines is wrong then, and that times rise with the numbers is worth more (`version_as_of`).
 
     Raises:
         StoreError: the store can't be read or written, or the newest manifest is broken.
     """
     created_at = now.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    known = 1
     for attempt in range(_ATTEMPTS):
-        newest = head(store, dataset)
+        newest = head(store, dataset, since=known)
+        known = newest.version if newest else 1
         partitions = dict(sorted(change(dict(newest.partitions) if newest else {}).items()))
         digest = version_digest(dataset, partitions)
         if newest and newest.digest == digest:
@@ -81,14 +86,15 @@ def commit(
             parent=newest.version if newest else None,
             reason=reason,
             run_id=run_id,
-            created_at=created_at,
+            created_at=max(created_at, newest.created_at) if newest else created_at,
             contract=contract,
             digest=digest,
             partitions=partitions,
         )
         if _published(store, candidate):
             return Committed(candidate, published=True)
-        time.sleep(min(_PAUSE * attempt, _LONGEST_PAUSE))
+        # Cut by chance: runs that lost the same race must not meet again in the next one.
+        time.sleep(random.uniform(0, min(_PAUSE * (attempt + 1), _LONGEST_PAUSE)))  # noqa: S311  # no secret
     raise StoreError(
         f"lost {_ATTEMPTS} races in a row for the next version",
         where=dataset,
@@ -99,7 +105,16 @@ def commit(
 def _published(store: Store, candidate: Manifest) -> bool:
     """Whether the candidate is now a version, also when the answer that said so was lost on its way."""
     data = msgspec.json.format(msgspec.json.encode(candidate, order="deterministic"), indent=1)
-    if store.create(version_key(candidate.dataset, candidate.version), data):
-        return True
-    winner = read_manifest(store, candidate.dataset, candidate.version)
+    key = version_key(candidate.dataset, candidate.version)
+    if store.create(key, data):
+        # A run that slept for long may find its number free again, because the version that had it was retired since.
+        # What comes of it would be older than the newest, and nobody would see it.
+        if not is_retired(store, candidate.dataset, candidate.version):
+            return True
+        store.delete(key)
+        return False
+    try:
+        winner = read_manifest(store, candidate.dataset, candidate.version)
+    except VersionNotFoundError:  # it was retired a moment ago
+        return False
     return (winner.run_id, winner.digest) == (candidate.run_id, candidate.digest)

@@ -44,8 +44,9 @@ def contract_fingerprint(declaration: str | Path) -> str:
         DeclarationError: the file can't be read or is no Python.
     """
     try:
+        tree = _WithoutRetention().visit(ast.parse(Path(declaration).read_bytes()))
         # A function's docstring counts in a declaration: that of a check is the reason that its rule gives.
-        source = _meaning(Path(declaration).read_bytes(), without_docstrings_of=(ast.Module, ast.ClassDef))
+        source = _meaning(tree, without_docstrings_of=(ast.Module, ast.ClassDef))
     except (OSError, SyntaxError, ValueError) as error:
         raise DeclarationError(f"can't be read: {error}", where=str(declaration)) from error
     return _hashed([source, _code_digest()])[:32]
@@ -70,7 +71,7 @@ def _code_digest() -> str:
     parts = [f"{library} {importlib.metadata.version(library)}" for library in _LIBRARIES]
     for path in _code_files():
         # The name is a part too, because a module that is renamed is another one to whoever imports it.
-        parts += [path.relative_to(_ROOT).as_posix(), _meaning(path.read_bytes())]
+        parts += [path.relative_to(_ROOT).as_posix(), _meaning(ast.parse(path.read_bytes()))]
     return _hashed(parts)
 
 
@@ -81,9 +82,20 @@ def _code_files() -> Iterator[Path]:
                 yield path
 
 
-def _meaning(source: bytes, without_docstrings_of: tuple[type[ast.AST], ...] = (ast.AST,)) -> str:
+class _WithoutRetention(ast.NodeTransformer):
+    """Takes out of a declaration which versions are kept: it changes no row, and nothing is stale for it."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:  # named by ast
+        node.keywords = [keyword for keyword in node.keywords if keyword.arg != "retention"]
+        return self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:  # named by ast
+        node.names = [alias for alias in node.names if alias.name != "Retention"] or node.names
+        return node
+
+
+def _meaning(tree: ast.AST, without_docstrings_of: tuple[type[ast.AST], ...] = (ast.AST,)) -> str:
     """Python source in one normal form: without comments and layout, and without these nodes' docstrings."""
-    tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and isinstance(node, without_docstrings_of):

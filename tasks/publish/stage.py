@@ -18,6 +18,7 @@ from tasks.publish.balance import check_balance
 from tasks.publish.commit import commit
 from tasks.publish.contract import contract_fingerprint
 from tasks.publish.written import read_back
+from tasks.store.lease import check_lease
 from tasks.store.versions import head
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
         DeclarationError: the declaration was edited since the run began.
         BooksError: what was written does not add up to what was read.
         GateError: a gate stopped it.
+        LeaseLostError: the run slept too long, and another one may be cleaning the partition.
         StoreError: the store can't be written.
     """
     if contract_fingerprint(job.declaration) != settled.contract:
@@ -70,6 +72,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, settled.rules, verdicts))
     if job.dry_run:
         return _outcome(dataset, None, entry, "dry run: nothing was published", broken_tables=settled.broken_tables)
+    check_lease(store, job.dataset, job.partition, job.run_id)
     committed = commit(
         store,
         job.dataset,

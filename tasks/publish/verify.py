@@ -19,8 +19,10 @@ from schemas.errors import StoreError, WinnowError, shown
 from schemas.records import Manifest, OutputFile, PartitionEntry, RawFile, Role
 from tasks.ingest.listing import open_raw
 from tasks.publish.digest import version_digest
-from tasks.publish.written import differences, read_back, row_count
+from tasks.publish.written import differences, read_back
 from tasks.store.paths import data_prefix, file_key, quote, version_key
+from tasks.store.retired import retired_versions
+from tasks.store.scan import row_count
 from tasks.store.versions import list_versions, no_version, read_manifest
 
 if TYPE_CHECKING:
@@ -177,6 +179,7 @@ class _Lineage:
     def __init__(self, store: Store, dataset: str, versions: tuple[int, ...]) -> None:
         self.store, self.dataset = store, dataset
         self.outlines = {version: self._outline(version) for version in versions}
+        self.retired = retired_versions(store, dataset)
 
     def _outline(self, version: int) -> _Outline | None:
         try:
@@ -185,9 +188,14 @@ class _Lineage:
             return None
 
     def findings(self, last: int) -> Iterator[Finding]:
-        """Where the versions up to this one are not 1, 2, 3 …, each with the one before it as its parent."""
+        """Where the versions up to this one are not 1, 2, 3 …, each with the one before it as its parent.
+
+        One that `winnow gc` retired may be missing.
+        """
         for version in range(1, last + 1):
             path = version_key(self.dataset, version)
+            if version not in self.outlines and version in self.retired:
+                continue
             if version not in self.outlines:
                 yield Finding(Kind.CHAIN, path, f"version {version} is missing")
                 continue

@@ -42,4 +42,9 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: tuple[str, ...]
     dedupe: tuple[str, ...]
     gates: tuple[str, ...]
+    retention: tuple[str, ...]
+    key: tuple[str, ...]
+    """Columns by which records are deduplicated."""
+    personal: tuple[str, ...]
+    """Columns whose values are shown to nobody."""
     rules: tuple[RuleCard, ...]

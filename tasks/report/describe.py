@@ -14,6 +14,7 @@ from schemas.policies import Drift
 from tasks.normalise.casts import formats_of
 from tasks.normalise.plan import NormalisePlan
 from tasks.report.card import Card, ColumnCard, RuleCard
+from tasks.retain.policy import policy_in_words
 from tasks.validate.screening import compiled
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from schemas.columns import ColumnSpec
     from schemas.dataset import Dataset
-    from schemas.policies import Gates
+    from schemas.policies import Gates, Retention
 
 
 def describe(dataset: Dataset, title: str, declaration: str) -> Card:
@@ -42,6 +43,9 @@ def describe(dataset: Dataset, title: str, declaration: str) -> Card:
         steps=tuple(_steps(dataset)),
         dedupe=tuple(_dedupe(dataset)),
         gates=tuple(_gates(dataset.gates)),
+        retention=tuple(_retention(dataset.retention)),
+        key=dataset.dedupe.key if dataset.dedupe else (),
+        personal=tuple(sorted(dataset.personal)),
         rules=tuple(
             RuleCard(
                 id=part.rule.id,
@@ -101,6 +105,12 @@ def _dedupe(dataset: Dataset) -> Iterator[str]:
     if dataset.dedupe:
         by = f" by {dataset.dedupe.by}" if dataset.dedupe.by else ""
         yield f"by {', '.join(dataset.dedupe.key)}, keeping the {dataset.dedupe.keep.replace('_', ' ')}{by}"
+
+
+def _retention(retention: Retention) -> Iterator[str]:
+    """What is kept, where anything is not."""
+    if told := policy_in_words(retention):
+        yield told
 
 
 def _gates(gates: Gates) -> Iterator[str]:

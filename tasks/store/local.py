@@ -11,11 +11,13 @@ run made. A writer that is killed leaves a temporary file that no listing shows.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import errno
 import filecmp
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,15 +25,15 @@ from typing import TYPE_CHECKING
 from schemas.errors import SettingsError, StoreError, shown
 from tasks.store.faults import translated
 from tasks.store.home import Store
-from tasks.store.paths import is_staged
+from tasks.store.locks import locked
+from tasks.store.paths import UNFINISHED, is_staged, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
 __all__ = ["LocalStore", "Store", "open_store"]
 
-#: What names of unfinished files begin with; no key may hold such a name.
-_UNFINISHED = ".tmp-"
 #: How file systems say that they have no hard links.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -39,11 +41,19 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 def open_store(root: str | Path) -> Store:
     """The store at a place; nothing is made there before the first write.
 
+    Args:
+        root: a folder, or `s3://bucket/prefix`.
+
     Raises:
-        SettingsError: the place is a URL.
+        SettingsError: the place is another kind of URL, or there are no credentials.
     """
+    if str(root).startswith("s3://"):
+        from tasks.store.s3 import S3Store
+
+        return S3Store(str(root))
     if "://" in str(root):
-        raise SettingsError(f"the store is {shown(root)}", expected="a folder", fix="Set WINNOW_STORE to a folder.")
+        fix = "Set WINNOW_STORE to one of them."
+        raise SettingsError(f"the store is {shown(root)}", expected="a folder or s3://bucket/prefix", fix=fix)
     return LocalStore(Path(root))
 
 
@@ -52,6 +62,11 @@ class LocalStore(Store):
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+
+    @property
+    def storage_options(self) -> dict[str, str] | None:
+        """Files need none."""
+        return None
 
     def create(self, key: str, data: bytes) -> bool:
         """Makes a small object unless there is one; says whether it did."""
@@ -63,18 +78,29 @@ class LocalStore(Store):
                 _write(temporary, data)
                 return _link(temporary, target)
 
+    def replace(self, key: str, data: bytes) -> None:
+        """Makes a small object, or replaces it at once."""
+        target = self._place(key)
+        with translated("write", key), _unfinished(target) as temporary:
+            _write(temporary, data)
+            temporary.replace(target)
+            _flush(target.parent)
+
     @contextlib.contextmanager
     def writing(self, key: str) -> Iterator[str]:
         """Yields a path to write to; the file gets its name after the block."""
-        target = self._place(key)
-        with translated("write", key):
-            _make_folder(target.parent)
-        with contextlib.ExitStack() as stack:
-            with translated("write", key):
-                temporary = stack.enter_context(_unfinished(target))
+        with self.unfinished(key) as temporary:
             yield str(temporary)
             with translated("write", key):
-                _name(temporary, target, key)
+                _name(temporary, self._place(key), key)
+
+    @contextlib.contextmanager
+    def unfinished(self, key: str) -> Iterator[Path]:
+        """Yields a path beside the key's file, which no listing shows; what is there is gone after the block."""
+        with contextlib.ExitStack() as stack:
+            with translated("write", key):
+                temporary = stack.enter_context(_unfinished(self._place(key)))
+            yield temporary
 
     def write_file(self, key: str, producer: Callable[[str], object]) -> None:
         """Makes a data file that `producer` writes."""
@@ -86,17 +112,37 @@ class LocalStore(Store):
         with translated("read", key):
             return self._place(key).read_bytes()
 
+    @contextlib.contextmanager
+    def reading(self, key: str) -> Iterator[BinaryIO]:
+        """Opens an object to be read as a stream."""
+        with translated("read", key):
+            stream = self._place(key).open("rb")
+        with stream:
+            yield stream
+
     def path(self, key: str) -> str:
         """The file of an object; without a key, the store's folder."""
         return str(self._place(key) if key else self.root)
 
-    def list(self, prefix: str) -> tuple[str, ...]:
+    def link(self, key: str, path: str) -> bool:
+        """Gives an object's file a second name; not on another file system, and not without end."""
+        with translated("read", key):
+            try:
+                os.link(self._place(key), path)
+            except OSError as error:
+                if error.errno not in (*_NO_LINKS, errno.EXDEV, errno.EMLINK):
+                    raise
+                return False
+        return True
+
+    def list(self, prefix: str, *, after: str = "", most: int | None = None) -> tuple[str, ...]:
         """Keys that begin with the prefix, sorted."""
         folder, slash, start = prefix.rpartition("/")
         with translated("list", prefix):
             top = self._place(folder) if folder else self.root
             found = _files(top, folder + slash) if top.exists() else iter(())
-            return tuple(sorted(key for key in found if key.startswith(folder + slash + start) and not _is_hidden(key)))
+            keys = (key for key in found if key.startswith(folder + slash + start) and key > after)
+            return tuple(sorted(key for key in keys if not _is_hidden(key))[:most])
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under the key."""
@@ -107,6 +153,11 @@ class LocalStore(Store):
         """Bytes of an object."""
         with translated("read", key):
             return self._place(key).stat().st_size
+
+    def age(self, key: str) -> dt.timedelta:
+        """How long ago an object was written."""
+        with translated("read", key):
+            return _age(self._place(key))
 
     def sha256(self, key: str) -> str:
         """Hash of an object's bytes."""
@@ -126,20 +177,28 @@ class LocalStore(Store):
         with translated("delete", prefix), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)
 
-    def clear_unfinished(self, prefix: str) -> None:
+    def clear_unfinished(self, prefix: str, older_than: dt.timedelta | None = None) -> None:
         """Removes what killed writers left below a prefix."""
         folder = self._place(prefix.removesuffix("/"))
         with translated("delete", prefix):
             for key in _files(folder, prefix) if folder.exists() else ():
-                if _is_hidden(key):
-                    (self.root / key).unlink(missing_ok=True)
+                place = self.root / key
+                if _is_hidden(key) and (older_than is None or _age(place) >= older_than):
+                    place.unlink(missing_ok=True)
+
+    def abort_stale_uploads(self, older_than: dt.timedelta) -> int:  # noqa: ARG002  # as the protocol has it
+        """There are none: what a killed writer left is gone with `clear_unfinished`."""
+        return 0
+
+    def hold(self, key: str, run_id: str, what: str) -> contextlib.AbstractContextManager[None]:
+        """Holds a lease while the block runs."""
+        return locked(self._place(key), key, run_id, what)
+
+    def check_held(self, key: str, run_id: str, what: str) -> None:
+        """A lock of the operating system is not lost while its process runs."""
 
     def _place(self, key: str) -> Path:
-        """The file of a key; a key that leads elsewhere, as a changed manifest may hold one, is refused."""
-        parts = key.split("/")
-        if any(part in ("", ".", "..") or part.startswith(_UNFINISHED) for part in parts) or not key.isprintable():
-            raise StoreError(f"{shown(key)} is no key", expected="names separated by /")
-        return self.root.joinpath(*parts)
+        return self.root.joinpath(*parts_of(key))
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -149,7 +208,7 @@ class LocalStore(Store):
 def _unfinished(target: Path) -> Iterator[Path]:
     """A new name beside the final one, whose file is gone afterwards."""
     _make_folder(target.parent)
-    temporary = target.with_name(f"{_UNFINISHED}{uuid.uuid4().hex}")
+    temporary = target.with_name(f"{UNFINISHED}{uuid.uuid4().hex}")
     try:
         yield temporary
     finally:
@@ -176,13 +235,18 @@ def _name(temporary: Path, target: Path, key: str) -> None:
         return
     _flush(temporary)
     if not _link(temporary, target) and not filecmp.cmp(temporary, target, shallow=False):
-        raise StoreError(
-            "there is a file of that name with other content",
-            expected="the same bytes, because the name says what the content depends on",
-            where=key,
-            fix="If `winnow verify` calls it damaged, or no version names it, delete it and run again; otherwise the "
-            "code was changed in a place that the contract fingerprint does not cover.",
-        )
+        raise other_content(key)
+
+
+def other_content(key: str) -> StoreError:
+    """The error for a data file that is there already, with other bytes than were to be written."""
+    return StoreError(
+        "there is a file of that name with other content",
+        expected="the same bytes, because the name says what the content depends on",
+        where=key,
+        fix="If `winnow verify` calls it damaged, or no version names it, delete it and run again; otherwise the "
+        "code was changed in a place that the contract fingerprint does not cover.",
+    )
 
 
 def _link(temporary: Path, target: Path) -> bool:
@@ -227,6 +291,16 @@ def _flush(path: Path) -> None:
 # --- listing ----------------------------------------------------------------------------------------------------------
 
 
+def _age(path: Path) -> dt.timedelta:
+    """How long ago a file was written; nothing of one that is gone meanwhile."""
+    try:
+        return dt.timedelta(seconds=time.time() - path.stat().st_mtime)
+    except FileNotFoundError:
+        if not _is_hidden(path.name):
+            raise
+        return dt.timedelta(0)
+
+
 def _files(folder: Path, prefix: str) -> Iterator[str]:
     """Keys of all files below a folder, in no order."""
     with os.scandir(folder) as entries:
@@ -239,4 +313,4 @@ def _files(folder: Path, prefix: str) -> Iterator[str]:
 
 
 def _is_hidden(key: str) -> bool:
-    return key.rpartition("/")[2].startswith(_UNFINISHED)
+    return key.rpartition("/")[2].startswith(UNFINISHED)

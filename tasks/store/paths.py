@@ -13,13 +13,32 @@ import re
 import urllib.parse
 from typing import TYPE_CHECKING
 
-from schemas.errors import UsageError, shown
+from schemas.errors import StoreError, UsageError, shown
 
 if TYPE_CHECKING:
     from schemas.records import Role
 
 _STAGING = "_staging"
+#: What names of unfinished files begin with; no key may hold such a name.
+UNFINISHED = ".tmp-"
+_REPORT = re.compile(r"([0-9]{12})\.md")
 _VERSION = re.compile(r"([0-9]{12})\.json")
+
+
+def parts_of(key: str) -> list[str]:
+    """The names that a key is made of.
+
+    Raises:
+        StoreError: it leads elsewhere, as a changed manifest may hold one.
+
+    Example:
+        >>> parts_of("trips/clean/x.parquet")
+        ['trips', 'clean', 'x.parquet']
+    """
+    parts = key.split("/")
+    if any(part in ("", ".", "..") or part.startswith(UNFINISHED) for part in parts) or not key.isprintable():
+        raise StoreError(f"{shown(key)} is no key", expected="names separated by /")
+    return parts
 
 
 def quote(partition: str) -> str:
@@ -112,7 +131,48 @@ def report_key(dataset: str, partition: str, version: int) -> str:
         >>> report_key("trips", "2026-10-01", 12)
         'trips/reports/2026-10-01/000000000012.md'
     """
-    return f"{dataset}/reports/{quote(partition)}/{version:012d}.md"
+    return f"{report_prefix(dataset)}{quote(partition)}/{version:012d}.md"
+
+
+def partition_of(key: str) -> str:
+    """The partition that a data file, a report or a staged object belongs to.
+
+    Example:
+        >>> partition_of("trips/clean/%2E.%2Fa/9f86d081884c7d65-00000.parquet")
+        '../a'
+    """
+    return unquote(key.split("/")[2])
+
+
+def report_prefix(dataset: str) -> str:
+    """What the keys of all reports of a data set begin with."""
+    return f"{dataset}/reports/"
+
+
+def report_version(key: str) -> int | None:
+    """The version that a report is about; None when the key is no report's.
+
+    Example:
+        >>> report_version("trips/reports/2026-10-01/000000000012.md"), report_version("trips/reports/a/b.md")
+        (12, None)
+    """
+    found = _REPORT.fullmatch(key.rpartition("/")[2])
+    return int(found[1]) if found else None
+
+
+def staging_prefixes(dataset: str) -> str:
+    """What the keys of all staged objects of a data set begin with."""
+    return f"{dataset}/{_STAGING}/"
+
+
+def exports_prefix(dataset: str) -> str:
+    """What the keys of all records of exports begin with."""
+    return f"{dataset}/_exports/"
+
+
+def export_key(dataset: str, export: str) -> str:
+    """Key of the record of an export."""
+    return f"{exports_prefix(dataset)}{export}.json"
 
 
 def lease_key(dataset: str, partition: str) -> str:
@@ -133,6 +193,47 @@ def version_key(dataset: str, version: int) -> str:
         'trips/_versions/000000000012.json'
     """
     return f"{version_prefix(dataset)}{version:012d}.json"
+
+
+def tag_prefix(dataset: str) -> str:
+    """What the keys of all tags of a data set begin with."""
+    return f"{dataset}/_tags/"
+
+
+def tag_key(dataset: str, name: str) -> str:
+    """Key of a tag, whose name is plain (see `tags.check_name`).
+
+    Example:
+        >>> tag_key("trips", "paper-2026")
+        'trips/_tags/paper-2026.json'
+    """
+    return f"{tag_prefix(dataset)}{name}.json"
+
+
+def tag_name(key: str) -> str | None:
+    """The tag that a key names; None when it names none.
+
+    Example:
+        >>> tag_name("trips/_tags/paper-2026.json"), tag_name("trips/_tags/notes.txt")
+        ('paper-2026', None)
+    """
+    name = key.rpartition("/")[2]
+    return name.removesuffix(".json") if name.endswith(".json") else None
+
+
+def retired_prefix(dataset: str) -> str:
+    """What the keys of all records of retired versions begin with."""
+    return f"{dataset}/_retired/"
+
+
+def retired_key(dataset: str, newest: int, run_id: str) -> str:
+    """Key of the record of versions that one run of `winnow gc` retired, by the newest of them.
+
+    Example:
+        >>> retired_key("trips", 12, "9f86d081")
+        'trips/_retired/000000000012-9f86d081.json'
+    """
+    return f"{retired_prefix(dataset)}{newest:012d}-{run_id}.json"
 
 
 def version_number(key: str) -> int | None:

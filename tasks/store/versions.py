@@ -8,6 +8,8 @@ The newest version is the highest number that a listing shows. No pointer says s
 
 from __future__ import annotations
 
+import bisect
+import datetime as dt
 import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ import msgspec
 from schemas.errors import StoreError, VersionNotFoundError, shown
 from schemas.records import FILE, RECORD, Manifest
 from tasks.store.paths import file_key, version_key, version_number, version_prefix
+from tasks.store.retired import retired_versions
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 #: The form of manifests that this code reads and writes.
 MANIFEST_FORMAT = 1
+#: Names that a server gives in one answer.
+_PAGE = 1000
 
 
 class _FormatOnly(msgspec.Struct):
@@ -34,24 +39,104 @@ class _FormatOnly(msgspec.Struct):
     format: int = MANIFEST_FORMAT
 
 
-def list_versions(store: Store, dataset: str) -> tuple[int, ...]:
+def list_versions(store: Store, dataset: str, *, since: int = 1) -> tuple[int, ...]:
     """Numbers of all versions, rising; reads names and no manifest.
+
+    Args:
+        store: where the data set lies.
+        dataset: name of the data set.
+        since: only from this one on; a long list is many requests to a server.
 
     Raises:
         StoreError: the store can't be listed.
     """
-    numbers = (version_number(key) for key in store.list(version_prefix(dataset)))
+    keys = store.list(version_prefix(dataset), after=version_key(dataset, since - 1) if since > 1 else "")
+    numbers = (version_number(key) for key in keys)
     return tuple(sorted(number for number in numbers if number))
 
 
-def head(store: Store, dataset: str) -> Manifest | None:
+def newest_version(store: Store, dataset: str, *, since: int = 1) -> int | None:
+    """The highest number of a version; None when nothing was published yet.
+
+    Leaps over a long list instead of reading it: a server gives a thousand names in one answer.
+
+    Args:
+        store: where the data set lies.
+        dataset: name of the data set.
+        since: a version that is there, if one is known.
+
+    Raises:
+        StoreError: the store can't be listed.
+    """
+    at = since - 1
+    while True:
+        page = _numbers(store, dataset, at, _PAGE)
+        at = max(filter(None, page), default=at)
+        if len(page) < _PAGE:
+            return at or None
+        if not any(page):  # a thousand files in a row that are no manifests
+            return max(list_versions(store, dataset), default=None)
+        at = _leapt(store, dataset, at)
+
+
+def newest_versions(store: Store, dataset: str, most: int) -> tuple[tuple[int, ...], int | None]:
+    """The highest numbers of versions, falling, and the lowest one of all if there are others.
+
+    Args:
+        store: where the data set lies.
+        dataset: name of the data set.
+        most: how many.
+
+    Raises:
+        StoreError: the store can't be listed.
+    """
+    newest = newest_version(store, dataset) or 0
+    numbers = list_versions(store, dataset, since=max(1, newest - most + 1))
+    if len(numbers) < min(most, newest):  # some were retired
+        numbers = list_versions(store, dataset)
+    oldest = next(filter(None, _numbers(store, dataset, 0, _PAGE)), None)
+    shown_ones = tuple(reversed(numbers[-most:]))
+    return shown_ones, oldest if shown_ones and oldest != shown_ones[-1] else None
+
+
+def _leapt(store: Store, dataset: str, at: int) -> int:
+    """A version that is there, as far above this one as leaps can tell; the last, if other files are not in the way."""
+    step, rising = _PAGE, True
+    while step:
+        found = next(iter(_numbers(store, dataset, at + step, 1)), None)
+        at, rising = found or at, rising and found is not None
+        step = step * 2 if rising else step // 2
+    return at
+
+
+def _numbers(store: Store, dataset: str, above: int, most: int) -> list[int | None]:
+    """What the first names above a version stand for: versions, and None for other files."""
+    after = version_key(dataset, above) if above > 0 else ""
+    return [version_number(key) for key in store.list(version_prefix(dataset), after=after, most=most)]
+
+
+def head(store: Store, dataset: str, *, since: int = 1) -> Manifest | None:
     """The newest version; None when nothing was published yet.
+
+    Args:
+        store: where the data set lies.
+        dataset: name of the data set.
+        since: a version that is there, if one is known.
 
     Raises:
         StoreError: the store can't be listed, or the manifest is broken.
     """
-    versions = list_versions(store, dataset)
-    return read_manifest(store, dataset, versions[-1]) if versions else None
+    newest = newest_version(store, dataset, since=since)
+    while newest is not None:
+        try:
+            return read_manifest(store, dataset, newest)
+        except VersionNotFoundError:
+            # Newer ones were published meanwhile, and this one was retired.
+            newer = newest_version(store, dataset, since=newest + 1)
+            if newer in (newest, None):
+                raise
+            newest = newer
+    return None
 
 
 def read_manifest(store: Store, dataset: str, version: int) -> Manifest:
@@ -62,9 +147,13 @@ def read_manifest(store: Store, dataset: str, version: int) -> Manifest:
         StoreError: the manifest can't be read, is broken, or is another version's.
     """
     key = version_key(dataset, max(version, 0))
-    if not store.exists(key):
-        raise no_version(store, dataset, version)
-    manifest = _decoded(store.read(key), key)
+    try:
+        data = store.read(key)
+    except StoreError:
+        if store.exists(key):
+            raise
+        raise no_version(store, dataset, version) from None
+    manifest = _decoded(data, key)
     if (manifest.dataset, manifest.version) != (dataset, version):
         raise _broken(f"is version {manifest.version} of {shown(manifest.dataset)}", f"{version} of {dataset}", key)
     return manifest
@@ -84,7 +173,7 @@ class Snapshot:
 
     def files(self, role: Role) -> tuple[str, ...]:
         """Paths of the files of a role, in the order of partitions; give them to any reader of Parquet as a list."""
-        return tuple(path for _, path in self._files(role))
+        return tuple(self.store.path(key) for _, key in self._files(role))
 
     def scan(self, role: Role) -> pl.LazyFrame:
         """All rows of a role, in the order of partitions.
@@ -95,32 +184,64 @@ class Snapshot:
         """
         import polars as pl
 
+        from tasks.store.scan import scan
+
         parts = [
-            # A pattern is never meant: the folder of a store may have brackets in its name.
-            pl.scan_parquet([path for _, path in files], glob=False, hive_partitioning=False)
+            scan(self.store, [key for _, key in files])
             for _, files in itertools.groupby(self._files(role), key=lambda file: file[0])
         ]
         if not parts:
             return pl.LazyFrame(schema={FILE: pl.String, RECORD: pl.UInt64})
         return parts[0] if len(parts) == 1 else pl.concat(parts, how="diagonal_relaxed")
 
+    def schemas(self, role: Role) -> dict[str, pl.Schema]:
+        """The columns of a role by the contract under which a partition was cleaned: they follow from it.
+
+        Reads one footer for each contract.
+
+        Raises:
+            StoreError: one can't be read.
+        """
+        from tasks.store.faults import legible
+        from tasks.store.scan import scan
+
+        contracts, found = dict(reversed(self._files(role))), {}
+        for contract, key in contracts.items():
+            with legible(key):
+                found[contract] = scan(self.store, [key]).collect_schema()
+        return found
+
     def _files(self, role: Role) -> list[tuple[str, str]]:
-        """The contract and the path of each file."""
+        """The contract and the key of each file."""
         return [
-            (entry.contract, self.store.path(file_key(self.manifest.dataset, file.path)))
+            (entry.contract, file_key(self.manifest.dataset, file.path))
             for _, entry in sorted(self.manifest.partitions.items())
             for file in entry.files
             if file.role == role
         ]
 
 
-def open_version(store: Store, dataset: str, version: int | None = None) -> Snapshot:
+def open_version(
+    store: Store, dataset: str, version: int | None = None, *, as_of: dt.datetime | None = None
+) -> Snapshot:
     """A version to read from; the newest when none is named.
+
+    Args:
+        store: where the data set lies.
+        dataset: its name.
+        version: the version's number.
+        as_of: instead of a number, a moment (with a time zone): the version that was the newest then.
 
     Raises:
         VersionNotFoundError: there is no such version, or none at all.
         StoreError: the manifest can't be read.
+
+    Example:
+        snapshot = open_version(open_store(".winnow/store"), "flights", 12)
+        frame = snapshot.scan(Role.CLEAN).filter(pl.col("carrier") == "UA").collect()
     """
+    if as_of is not None:
+        version = version_as_of(store, dataset, as_of)
     manifest = head(store, dataset) if version is None else read_manifest(store, dataset, version)
     if manifest is None:
         raise no_version(store, dataset, version)
@@ -130,10 +251,76 @@ def open_version(store: Store, dataset: str, version: int | None = None) -> Snap
 def no_version(store: Store, dataset: str, version: int | None) -> VersionNotFoundError:
     """The error for a version that is not there, or for a data set that has none."""
     versions = list_versions(store, dataset)
+    if version in retired_versions(store, dataset):
+        return _gone(dataset, version or 0, versions, f"version {version} of {dataset} was retired")
     found = f"{dataset} has no version" + ("" if version is None else f" {version}")
     if versions:
         return VersionNotFoundError(found, fix=f"It has {versions[0]} to {versions[-1]}.")
     return VersionNotFoundError(found, fix=f"Nothing was published yet: winnow run {dataset} --partition P")
+
+
+def version_as_of(store: Store, dataset: str, moment: dt.datetime) -> int:
+    """The version that was the newest at a moment: the last one that was created at or before it.
+
+    A later moment never leads to an earlier version, and what is published afterwards changes no answer about the past:
+    a commit on a machine whose clock is behind takes the time of the version before it (tasks/publish/commit), so that
+    times rise with the numbers. Only as many manifests are read as it takes to halve their number down to one.
+
+    Args:
+        store: where the data set lies.
+        dataset: its name.
+        moment: with a time zone.
+
+    Raises:
+        VersionNotFoundError: there was none yet, or it was retired.
+        StoreError: a manifest can't be read.
+    """
+    versions = list_versions(store, dataset)
+    retired = retired_versions(store, dataset)
+    numbers = sorted({*versions, *retired})
+
+    def created(number: int) -> dt.datetime:
+        if number in retired:
+            return moment_of(retired[number].created_at, dataset)
+        return moment_of(read_manifest(store, dataset, number).created_at, version_key(dataset, number))
+
+    before = bisect.bisect_right(numbers, moment, key=created)
+    told = moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+    if before == 0:
+        if not numbers:
+            raise no_version(store, dataset, None)
+        first = created(numbers[0]).isoformat().replace("+00:00", "Z")
+        raise VersionNotFoundError(f"{dataset} had no version at {told}", fix=f"Its first one is of {first}.")
+    found = numbers[before - 1]
+    if found not in versions:
+        raise _gone(dataset, found, versions, f"version {found}, the newest of {dataset} at {told}, was retired")
+    return found
+
+
+def moment_of(text: str, where: str) -> dt.datetime:
+    """The moment that a manifest writes as text.
+
+    Raises:
+        StoreError: it is none.
+
+    Example:
+        >>> moment_of("2026-11-23T03:15:30Z", "trips").isoformat()
+        '2026-11-23T03:15:30+00:00'
+    """
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise StoreError(f"{shown(text)} is no moment", expected="UTC, as ISO 8601 writes it", where=where)
+    return moment
+
+
+def _gone(dataset: str, version: int, kept: tuple[int, ...], found: str) -> VersionNotFoundError:
+    """The error for a version that was retired, with its neighbours that were not."""
+    near = [*[number for number in kept if number < version][-1:], *[number for number in kept if number > version][:1]]
+    beside = " and ".join(f"{dataset}@{number}" for number in near)
+    return VersionNotFoundError(found, fix=f"The nearest that are kept: {beside}." if near else None)
 
 
 def _decoded(data: bytes, key: str) -> Manifest:

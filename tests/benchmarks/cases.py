@@ -178,6 +178,8 @@ def bare_small(folder: Path) -> Work:
 
 def demo(_folder: Path) -> Work:
     """Lays out the demo's dumps and cleans those that it cleans; answers with the id of a record that was set aside."""
+    from pathlib import Path
+
     from flows.clean import PLAIN, clean, job_of
     from flows.demo_dumps import lay_out
     from flows.references import manifest_of
@@ -188,17 +190,49 @@ def demo(_folder: Path) -> Work:
     settings = load_settings()
 
     def work() -> Parts:
-        partitions = lay_out(settings.raw_root).partitions
+        partitions = lay_out(Path(settings.raw_root)).partitions
         jobs = [job_of("flights", partition, reason="backfill") for partition in partitions["flights"]]
         jobs += [job_of(name, each[-1], reason="nightly") for name, each in partitions.items() if name != "flights"]
         for job in jobs:
             clean(job, PLAIN)
-        store = open_store(str(settings.store_root))
+        store = open_store(settings.store_root)
         found = set_aside(store, manifest_of(store, "flights"), limit=1)
         return Parts(answer=found.records[0].record)
 
     return work
 
 
-_OWN = (orders, small_orders, compressed, wide, letters, winnow, winnow_odd, winnow_small, bare_small, demo)
+def many_versions(_folder: Path, count: str) -> Work:
+    """Publishes a data set's newest version again and again, as years of nights would; each a minute after the last."""
+    import datetime as dt
+
+    import msgspec
+
+    from flows.settings import load_settings
+    from tasks.store.local import open_store
+    from tasks.store.paths import version_key
+    from tasks.store.versions import head
+
+    store = open_store(load_settings().store_root)
+
+    def work() -> Parts:
+        newest = head(store, layout.MANY)
+        if newest is None:
+            message = f"{layout.MANY} has no version"
+            raise LookupError(message)
+        began = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+        for number in range(1, int(count) + 1):
+            at = (began + dt.timedelta(minutes=number)).isoformat().replace("+00:00", "Z")
+            each = msgspec.structs.replace(newest, version=number, parent=number - 1 or None, created_at=at)
+            store.replace(version_key(layout.MANY, number), msgspec.json.encode(each))
+        return Parts()
+
+    return work
+
+
+_OWN = (
+    *(orders, small_orders, compressed, wide, letters),
+    *(winnow, winnow_odd, winnow_small, bare_small),
+    *(demo, many_versions),
+)
 CASES: dict[str, Callable[..., Work]] = {case.__name__: case for case in (*_OWN, *peers.PEERS)}

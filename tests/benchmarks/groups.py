@@ -32,6 +32,8 @@ _PEERS = ("duckdb", "dataframely", "pandera", "pointblank", "great_expectations"
 #: The fastest level of zstd, and what polars writes unless told otherwise.
 _FAST = "1"
 _ANSWER_LIMIT = 1.0
+#: Versions of a data set that was published every night for a generation, or every hour for a year.
+_VERSIONS = 10_000
 
 Case = tuple[str, ...]
 
@@ -200,19 +202,26 @@ def answers(folder: Path, _rows: int, runs: int, say: Say) -> list[Figure]:
     """Commands that a person waits for."""
     say("Cleaning the demo's dumps")
     record = measure("demo", folder).parts.answer
-    commands = (
-        ("list",),
-        ("show", "flights"),
-        ("versions", "flights"),
-        ("verify", "flights"),
-        ("explain", "flights", record),
-    )
+    commands = {
+        "list": ("list",),
+        "show": ("show", "flights"),
+        "versions": ("versions", "flights"),
+        "verify": ("verify", "flights"),
+        "explain": ("explain", "flights", record),
+        "diff": ("diff", "flights@1", "flights"),
+    }
+    say(f"Publishing {_VERSIONS:,} versions")
+    measure("many_versions", folder, str(_VERSIONS))
+    commands |= {
+        f"versions, of {_VERSIONS:,}": ("versions", layout.MANY),
+        f"files as of a date, of {_VERSIONS:,}": ("files", f"{layout.MANY}@2020-01-03"),
+    }
     group = "An answer on the demo's store, from start to end of the command"
     limit = Figure(group, f"limit of {_ANSWER_LIMIT:.0f} second", runs, _ANSWER_LIMIT)
     say("Asking")
     measure_command(folder, "list")  # makes the cards, which all others find
-    found: dict[str, list[Measured]] = {command[0]: [] for command in commands}
+    found: dict[str, list[Measured]] = {name: [] for name in commands}
     for _ in range(runs):
-        for command in commands:
-            found[command[0]].append(measure_command(folder, *command))
+        for name, command in commands.items():
+            found[name].append(measure_command(folder, *command))
     return [compared(figure(group, f"winnow {name}", each), limit) for name, each in found.items()]

@@ -23,6 +23,8 @@ LARGE, PART, SMALL = "large", "part", "small"
 QUOTED, GZIP, ZSTD, JSONL = "quoted", "gzip", "zstd", "jsonl"
 #: Those whose memory is measured.
 HUGE, HALF_BAD, HALF_TWICE = "huge", "half-bad", "half-twice"
+#: The data set of the demo that is given very many versions.
+MANY = "weather"
 #: The one partition of the data sets `wide` and `letters`.
 ONLY = "only"
 

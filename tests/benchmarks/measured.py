@@ -104,15 +104,21 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def measure_command(folder: Path, *arguments: str) -> Measured:
+def measure_command(folder: Path, *arguments: str, store: str | None = None) -> Measured:
     """Runs a command of `winnow` from its start to its end, as a person does.
+
+    Args:
+        folder: it is run in.
+        arguments: of the command.
+        store: another one than the demo's.
 
     Raises:
         subprocess.CalledProcessError: it failed.
     """
     command = [sys.executable, "-m", "flows.cli", *arguments]
     began = time.perf_counter()
-    with subprocess.Popen(command, cwd=folder, env=_environment(folder), stdout=subprocess.DEVNULL) as running:
+    environment = _environment(folder) | ({"WINNOW_STORE": store} if store else {})
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as running:
         # Its own usage, and not that of all children so far, comes only with wait4.
         _, status, usage = os.wait4(running.pid, 0)
         seconds = time.perf_counter() - began

@@ -141,12 +141,12 @@ def test_show_keeps_every_name_whole_however_wide_the_terminal_is(place: Place, 
 def test_versions_come_newest_first(place: Place) -> None:
     found = records(place, "versions", "flights")
     assert [each["version"] for each in found] == [3, 2, 1]
-    assert set(found[0]) == {"version", "created_at", "reason", "partitions", "rows", "digest", "run_id"}
+    assert set(found[0]) == {"version", "created_at", "reason", "partitions", "rows", "digest", "run_id", "tags"}
     assert [each["partitions"] for each in found] == [3, 2, 1]
     assert [each["version"] for each in records(place, "versions", "flights", "--last", "1")] == [3]
     text = told(place, "versions", "flights", "--last", "1")
     assert found[0]["digest"][:16] in text
-    assert "2 older versions" in text
+    assert "Older ones from version 1 on: --last shows more." in text
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -336,7 +336,8 @@ def test_an_unknown_data_set_is_told_with_the_nearest_name(place: Place, command
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["files", "flights@x"], "'x' is no version"),
+        (["files", "flights@x"], "flights has no tag 'x'"),
+        (["files", "flights@-1"], "'-1' is no version"),
         (["files", "flights@99"], "It has 1 to 3"),
         (["files", f"flights@{'9' * 5000}"], "is no version"),
         (["files", "../flights"], "no data set is called"),

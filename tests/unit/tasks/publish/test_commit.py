@@ -10,10 +10,12 @@ import msgspec
 import pytest
 
 from schemas.errors import StoreError
+from schemas.policies import Retention
 from schemas.records import Books, PartitionEntry
 from tasks.publish import commit as commit_module
 from tasks.publish.commit import Change, Committed, commit
 from tasks.publish.digest import version_digest
+from tasks.retain.stage import retain
 from tasks.store.local import LocalStore
 from tasks.store.paths import version_key
 from tasks.store.versions import head, list_versions, read_manifest
@@ -153,6 +155,53 @@ def test_a_change_that_raises_publishes_nothing(store: LocalStore) -> None:
     with pytest.raises(ZeroDivisionError):
         committed(store, broken)
     assert store.list("") == ()
+
+
+class Sleeper(LocalStore):
+    """A store whose caller sleeps, just before it creates the version, until that number was published and retired."""
+
+    slept = False
+
+    def create(self, key: str, data: bytes) -> bool:
+        if not self.slept:
+            self.slept = True
+            awake = LocalStore(self.root)
+            for day in ("x", "y", "z"):
+                committed(awake, adding(day), run_id="rival")
+            retain(awake, "trips", Retention(keep_versions=1), run_id="gc", now=NOW)
+        return super().create(key, data)
+
+
+@pytest.mark.parametrize("before", [(), ("b",)])
+def test_a_number_that_was_retired_is_not_taken_again(tmp_path: Path, before: tuple[str, ...]) -> None:
+    for day in before:
+        committed(LocalStore(tmp_path), adding(day))
+    done = committed(Sleeper(tmp_path), adding("a"), run_id="late")
+    newest = head(LocalStore(tmp_path), "trips")
+    assert done.published
+    assert done.manifest == newest
+    assert list(done.manifest.partitions) == sorted([*before, "a", "x", "y", "z"])
+    assert list_versions(LocalStore(tmp_path), "trips") == (done.manifest.version - 1, done.manifest.version)
+
+
+def test_the_newest_is_found_although_it_is_retired_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalStore(tmp_path)
+    committed(store, adding("a"))
+    reading = LocalStore.read
+
+    def late(self: LocalStore, key: str) -> bytes:
+        if key == version_key("trips", 1):
+            monkeypatch.setattr(LocalStore, "read", reading)
+            committed(store, adding("b"))
+            retain(store, "trips", Retention(keep_versions=1), run_id="gc", now=NOW)
+        return reading(self, key)
+
+    monkeypatch.setattr(LocalStore, "read", late)
+    newest = head(store, "trips")
+    assert newest is not None
+    assert newest.version == 2
 
 
 def test_races_are_not_lost_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,13 @@ def test_it_is_32_hexadecimal_digits_and_always_the_same(declared: Path) -> None
     assert run.stdout.strip() == fingerprint
 
 
+def test_which_versions_are_kept_does_not_count(declared: Path) -> None:
+    fingerprint = contract_fingerprint(declared)
+    keeping = DECLARATION.replace("Dataset, Source\n", "Dataset, Retention, Source\n")
+    declared.write_text(keeping.replace("model=Trips,", "model=Trips, retention=Retention(keep_versions=9),"))
+    assert contract_fingerprint(declared) == fingerprint
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import hashlib
 import os
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,9 +36,10 @@ def test_opening_makes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
-def test_a_url_is_no_folder() -> None:
-    with pytest.raises(SettingsError, match="expected a folder"):
-        open_store("s3://bucket/store")
+@pytest.mark.parametrize("url", ["gs://bucket/store", "http://127.0.0.1/store"])
+def test_another_kind_of_url_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="expected a folder or s3://bucket/prefix"):
+        open_store(url)
 
 
 def test_create_makes_an_object_once(store: LocalStore) -> None:
@@ -86,6 +90,54 @@ def test_a_file_system_without_links_is_refused_in_words(store: LocalStore, monk
     with pytest.raises(StoreError, match=r"hard links.*local disk"):
         store.create("a", b"x")
     assert everything_in(store) == []
+
+
+def test_replace_leaves_the_object_before_or_the_new_one(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.replace("a/b.json", b"first")
+    store.replace("a/b.json", b"second")
+    assert store.read("a/b.json") == b"second"
+
+    def no_space(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(StoreError, match="disk is full"):
+        store.replace("a/b.json", b"third")
+    assert store.read("a/b.json") == b"second"
+    assert len(everything_in(store)) == 1
+
+
+def test_replace_flushes_before_and_after_it_names(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    fsync, rename = os.fsync, Path.replace
+    store.create("a/other.json", b"")  # makes the folder, which is flushed, too
+
+    def flush(descriptor: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def name(source: Path, target: Path) -> Path:
+        done.append("name")
+        return rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(Path, "replace", name)
+    store.replace("a/b.json", b"first")
+    assert done == ["file", "name", "folder"]
+
+
+def test_an_object_is_read_at_any_place(store: LocalStore) -> None:
+    store.create("a/b", b"0123456789")
+    with store.reading("a/b") as stream:
+        assert stream.seek(7) == 7
+        assert stream.read() == b"789"
+    assert store.storage_options is None
+
+
+def test_what_fails_while_reading_is_not_blamed_on_the_store(store: LocalStore) -> None:
+    store.create("a/b", b"0123456789")
+    with pytest.raises(OSError, match="elsewhere"), store.reading("a/b"):
+        raise OSError(errno.ENOSPC, "elsewhere")
 
 
 def test_a_data_file_appears_after_the_block(store: LocalStore) -> None:
@@ -180,6 +232,22 @@ def test_clear_takes_objects_and_leftovers_but_only_below_the_prefix(store: Loca
     assert not (store.root / "t/_staging/d").exists()
 
 
+def test_an_object_and_what_is_unfinished_have_an_age(store: LocalStore) -> None:
+    store.create("t/clean/d/x", b"")
+    unfinished = Path(store.path("t/clean/d")) / ".tmp-1"
+    unfinished.touch()
+    then = time.time() - 7200
+    for place in (Path(store.path("t/clean/d/x")), unfinished):
+        os.utime(place, (then, then))
+    assert dt.timedelta(hours=1.9) < store.age("t/clean/d/x") < dt.timedelta(hours=2.1)
+    store.clear_unfinished("t/", dt.timedelta(hours=3))
+    assert unfinished.exists()
+    store.clear_unfinished("t/", dt.timedelta(hours=1))
+    assert not unfinished.exists()
+    with pytest.raises(StoreError):
+        store.age("t/clean/d/y")
+
+
 def test_clear_unfinished_leaves_every_object(store: LocalStore) -> None:
     store.create("t/clean/d/x", b"")
     leftover = store.root / "t/clean/d/.tmp-1"
@@ -192,7 +260,7 @@ def test_clear_unfinished_leaves_every_object(store: LocalStore) -> None:
 
 @pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/passwd", "a//b", "a/./b", "a\nb", "a\0b", ".tmp-1", "a/"])
 def test_a_key_that_leads_elsewhere_is_refused(store: LocalStore, key: str) -> None:
-    for ask in (store.read, store.path, store.exists, store.delete):
+    for ask in (store.read, store.path, store.exists, store.delete, lambda key: store.replace(key, b"")):
         with pytest.raises(StoreError, match="is no key"):
             ask(key)
 
