@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -194,6 +194,8 @@ class RawFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a delimited file was read; None for other formats."""
     chunks: str = ""
     """CRC-32 of each MiB as stored, eight hexadecimal digits each: where it is damaged can be told without it."""
+    archive: str | None = None
+    """Path of the copy that the store keeps, relative to the data set's folder; None where none is asked for."""
 
     @property
     def chunk_sums(self) -> tuple[int, ...]:
@@ -210,6 +212,24 @@ def split_sums(digits: str) -> tuple[int, ...]:
     """
     parts = (digits[at : at + 8] for at in range(0, len(digits), 8))
     return tuple(int(part, 16) for part in parts if _EIGHT_DIGITS.fullmatch(part))
+
+
+class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a contract fingerprint stands for: kept beside the versions, so that a change of it can be explained."""
+
+    dataset: str
+    declaration: str
+    """Text of the declaring file."""
+    declared: str
+    """Hash of what that text means; other comments and another layout give the same."""
+    source: dict[str, Any]
+    """How raw files are read, as `schemas.policies.Source` takes it."""
+    columns: tuple[str, ...]
+    """The declared ones in their order."""
+    code: dict[str, str]
+    """Path of each module that gives a declaration its meaning -> hash of what its text means."""
+    libraries: dict[str, str]
+    """Name -> version, of those that do as the code says."""
 
 
 class RuleCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -292,4 +312,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str
     """sha256 over the content: data set and partitions, not who committed it or when."""
     partitions: dict[str, PartitionEntry]
+    parent_sha256: str | None = None
+    """sha256 of the parent's manifest as it is stored: whoever knows the newest one's knows that of all before it."""
     format: int = 1

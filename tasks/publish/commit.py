@@ -10,6 +10,7 @@ apply their change to what that one published. Nobody waits for a lock, and noth
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import time
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from schemas.errors import StoreError
 from schemas.records import Manifest, PartitionEntry
 from tasks.publish.digest import version_digest
 from tasks.store.paths import version_key
-from tasks.store.versions import head, read_manifest
+from tasks.store.versions import read_manifest, stored_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,8 @@ def commit(
     """
     created_at = now.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     for attempt in range(_ATTEMPTS):
-        newest = head(store, dataset)
+        stored = stored_head(store, dataset)
+        newest = stored.manifest if stored else None
         partitions = dict(sorted(change(dict(newest.partitions) if newest else {}).items()))
         digest = version_digest(dataset, partitions)
         if newest and newest.digest == digest:
@@ -86,6 +88,7 @@ def commit(
             digest=digest,
             partitions=partitions,
         )
+        candidate = chained(candidate, stored.data if stored else None)
         if _published(store, candidate):
             return Committed(candidate, published=True)
         time.sleep(min(_PAUSE * attempt, _LONGEST_PAUSE))
@@ -96,10 +99,29 @@ def commit(
     )
 
 
+def chained(manifest: Manifest, parent: bytes | None) -> Manifest:
+    """A manifest that names the bytes of its parent, as every one in a store does.
+
+    So the sha256 of one manifest binds all before it: who published them, when and why, which no digest covers. Whoever
+    replaces one chains all behind it anew, in their order.
+
+    Args:
+        manifest: the manifest.
+        parent: as its parent's manifest is stored; None for the first version.
+    """
+    return msgspec.structs.replace(
+        manifest, parent_sha256=None if parent is None else hashlib.sha256(parent).hexdigest()
+    )
+
+
+def encoded(manifest: Manifest) -> bytes:
+    """A manifest as it is stored."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
+
+
 def _published(store: Store, candidate: Manifest) -> bool:
     """Whether the candidate is now a version, also when the answer that said so was lost on its way."""
-    data = msgspec.json.format(msgspec.json.encode(candidate, order="deterministic"), indent=1)
-    if store.create(version_key(candidate.dataset, candidate.version), data):
+    if store.create(version_key(candidate.dataset, candidate.version), encoded(candidate)):
         return True
     winner = read_manifest(store, candidate.dataset, candidate.version)
     return (winner.run_id, winner.digest) == (candidate.run_id, candidate.digest)

@@ -16,8 +16,9 @@ from tasks.ingest.stage import same_files
 from tasks.job import Job, Outcome, Settled, Staged
 from tasks.publish.balance import check_balance
 from tasks.publish.commit import commit
-from tasks.publish.contract import contract_fingerprint
+from tasks.publish.contract import contract_fingerprint, contract_of
 from tasks.publish.written import read_back
+from tasks.store.contracts import keep_contract
 from tasks.store.versions import head
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, settled.rules, verdicts))
     if job.dry_run:
         return _outcome(dataset, None, entry, "dry run: nothing was published", broken_tables=settled.broken_tables)
+    keep_contract(store, settled.contract, contract_of(dataset, job.declaration))
     committed = commit(
         store,
         job.dataset,

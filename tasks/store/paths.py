@@ -120,6 +120,16 @@ def lease_key(dataset: str, partition: str) -> str:
     return f"{dataset}/_leases/{quote(partition)}.lock"
 
 
+def contract_key(dataset: str, fingerprint: str) -> str:
+    """Key of the record of what a contract fingerprint stands for.
+
+    Example:
+        >>> contract_key("trips", "c0" * 16)
+        'trips/_contracts/c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0.json'
+    """
+    return f"{dataset}/_contracts/{fingerprint}.json"
+
+
 def version_prefix(dataset: str) -> str:
     """What the keys of all manifests of a data set begin with."""
     return f"{dataset}/_versions/"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -86,12 +87,12 @@ def test_what_a_declaration_says_counts(declared: Path, old: str, new: str) -> N
     assert contract_fingerprint(declared) != fingerprint
 
 
-def code_digest() -> str:
-    contract._code_digest.cache_clear()
+def code_digest() -> tuple[Mapping[str, str], Mapping[str, str]]:
+    contract._installed.cache_clear()
     try:
-        return contract._code_digest()
+        return contract._installed()
     finally:
-        contract._code_digest.cache_clear()
+        contract._installed.cache_clear()
 
 
 @pytest.fixture
