@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,6 +25,7 @@ from tasks.normalise.plan import NormalisePlan
 from tasks.publish.contract import cleaning_id
 from tasks.store.faults import translated
 from tasks.store.paths import data_key, staging_key
+from tasks.store.scan import scan
 from tasks.store.sinks import output_file, sink_all
 from tasks.store.spill import Spill, mapped
 from tasks.validate.reasons import counting, decode
@@ -136,7 +136,7 @@ class _Partition:
         return frames
 
     def _scan(self, keys: Sequence[str]) -> pl.LazyFrame:
-        return pl.scan_parquet([self.store.path(key) for key in keys], glob=False)
+        return scan(self.store, keys)
 
     def _named(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         return ledger.named(rows, self.inputs)
@@ -238,7 +238,7 @@ def _text(job: Job, store: Store, file: StagedFile) -> Iterator[BinaryIO]:
         DumpChangedError: it is not the raw file any more that was read before.
     """
     if file.text:
-        with translated("read", file.text), Path(store.path(file.text)).open("rb") as text:
+        with translated("read", file.text), store.reading(file.text) as text:
             yield text
         return
     with open_raw(f"{job.raw_root}/{file.raw.path}") as raw:

@@ -19,8 +19,9 @@ from schemas.errors import StoreError, WinnowError, shown
 from schemas.records import Manifest, OutputFile, PartitionEntry, RawFile, Role
 from tasks.ingest.listing import open_raw
 from tasks.publish.digest import version_digest
-from tasks.publish.written import differences, read_back, row_count
+from tasks.publish.written import differences, read_back
 from tasks.store.paths import data_prefix, file_key, quote, version_key
+from tasks.store.scan import row_count
 from tasks.store.versions import list_versions, no_version, read_manifest
 
 if TYPE_CHECKING:

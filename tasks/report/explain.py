@@ -16,6 +16,8 @@ from schemas.records import DUPLICATE_OF, FILE, LENGTH, LINE, OFFSET, RAW, REASO
 from tasks.ingest.listing import open_raw, raw_size
 from tasks.ingest.streams import TextStream
 from tasks.publish.balance import FATES
+from tasks.store.paths import file_key
+from tasks.store.scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,7 +119,7 @@ def _rows(
     store: Store, dataset: str, entry: PartitionEntry, is_it: pl.Expr
 ) -> Iterator[tuple[Role, str, dict[str, Any]]]:
     for file in entry.files:
-        rows = pl.scan_parquet(store.path(f"{dataset}/{file.path}"), glob=False).filter(is_it).collect()
+        rows = scan(store, [file_key(dataset, file.path)]).filter(is_it).collect()
         for row in rows.iter_rows(named=True):
             yield file.role, file.path, row
 

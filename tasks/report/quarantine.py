@@ -13,6 +13,8 @@ import polars as pl
 
 from schemas.errors import UnknownNameError
 from schemas.records import FILE, LINE, RAW, REASONS, RECORD, RULES, SOURCE, Role
+from tasks.store.paths import file_key
+from tasks.store.scan import scan
 
 if TYPE_CHECKING:
     from schemas.records import Manifest
@@ -68,7 +70,7 @@ def set_aside(
         for file in manifest.partitions[name].files:
             if file.role not in (Role.QUARANTINE, Role.REJECTS):
                 continue
-            rows = pl.scan_parquet(store.path(f"{manifest.dataset}/{file.path}"), glob=False)
+            rows = scan(store, [file_key(manifest.dataset, file.path)])
             wanted = rows if rule is None else rows.filter(pl.col(RULES).list.contains(rule))
             total += wanted.select(pl.len()).collect().item()
             shown = wanted.head(max(0, limit - len(records))).with_columns(pl.col(RAW).bin.slice(0, _RAW_BYTES))

@@ -3,7 +3,7 @@
 Belongs here: the one interface that everything else uses. Does not belong here: any particular place (local).
 
 It asks no more than object stores give: whole objects under keys, created if absent, listed by prefix. Nothing is
-appended to or changed, and there is no rename, so that a folder and a bucket can both be a home.
+appended to, and there is no rename, so that a folder and a bucket can both be a home.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from typing import BinaryIO
 
 
 class Store(Protocol):
@@ -22,8 +23,20 @@ class Store(Protocol):
     would change a version that was published.
     """
 
+    @property
+    def storage_options(self) -> dict[str, str] | None:
+        """What polars must be told to reach a `path`; None where it needs nothing. Holds secrets: never show it."""
+        ...
+
     def create(self, key: str, data: bytes) -> bool:
         """Makes a small object, durably, unless there is one under the key; says whether it did."""
+        ...
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Makes a small object, or replaces it, at once and durably; a reader finds the one before or this one.
+
+        Only for what an erasure has to change (manifests) and for a journal of it.
+        """
         ...
 
     def writing(self, key: str) -> AbstractContextManager[str]:
@@ -42,6 +55,13 @@ class Store(Protocol):
 
     def read(self, key: str) -> bytes:
         """A small object."""
+        ...
+
+    def reading(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Opens an object to be read as a stream, at any place.
+
+        Only what goes wrong with opening it is sure to be a `StoreError`: put `faults.translated` around the reading.
+        """
         ...
 
     def path(self, key: str) -> str:

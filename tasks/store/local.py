@@ -27,6 +27,7 @@ from tasks.store.paths import is_staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
 __all__ = ["LocalStore", "Store", "open_store"]
 
@@ -53,6 +54,11 @@ class LocalStore(Store):
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
 
+    @property
+    def storage_options(self) -> dict[str, str] | None:
+        """Files need none."""
+        return None
+
     def create(self, key: str, data: bytes) -> bool:
         """Makes a small object unless there is one; says whether it did."""
         target = self._place(key)
@@ -62,6 +68,14 @@ class LocalStore(Store):
             with _unfinished(target) as temporary:
                 _write(temporary, data)
                 return _link(temporary, target)
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Makes a small object, or replaces it at once."""
+        target = self._place(key)
+        with translated("write", key), _unfinished(target) as temporary:
+            _write(temporary, data)
+            temporary.replace(target)
+            _flush(target.parent)
 
     @contextlib.contextmanager
     def writing(self, key: str) -> Iterator[str]:
@@ -85,6 +99,14 @@ class LocalStore(Store):
         """A small object."""
         with translated("read", key):
             return self._place(key).read_bytes()
+
+    @contextlib.contextmanager
+    def reading(self, key: str) -> Iterator[BinaryIO]:
+        """Opens an object to be read as a stream."""
+        with translated("read", key):
+            stream = self._place(key).open("rb")
+        with stream:
+            yield stream
 
     def path(self, key: str) -> str:
         """The file of an object; without a key, the store's folder."""

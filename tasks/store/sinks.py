@@ -10,11 +10,11 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from schemas.records import OutputFile
-from tasks.store.faults import legible, translated
+from tasks.store.faults import translated
 from tasks.store.paths import path_in
+from tasks.store.scan import row_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,6 +75,4 @@ def sink_all(
 
 def output_file(store: Store, dataset: str, role: Role, key: str) -> OutputFile:
     """What a manifest says of a written file: rows by its footer, size and sha256 by its bytes."""
-    with legible(key):
-        rows = pq.read_metadata(store.path(key)).num_rows
-    return OutputFile(role, path_in(dataset, key), rows, store.size(key), store.sha256(key))
+    return OutputFile(role, path_in(dataset, key), row_count(store, key), store.size(key), store.sha256(key))

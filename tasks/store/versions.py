@@ -102,7 +102,7 @@ class Snapshot:
 
     def files(self, role: Role) -> tuple[str, ...]:
         """Paths of the files of a role, in the order of partitions; give them to any reader of Parquet as a list."""
-        return tuple(path for _, path in self._files(role))
+        return tuple(self.store.path(key) for _, key in self._files(role))
 
     def scan(self, role: Role) -> pl.LazyFrame:
         """All rows of a role, in the order of partitions.
@@ -113,9 +113,10 @@ class Snapshot:
         """
         import polars as pl
 
+        from tasks.store.scan import scan
+
         parts = [
-            # A pattern is never meant: the folder of a store may have brackets in its name.
-            pl.scan_parquet([path for _, path in files], glob=False, hive_partitioning=False)
+            scan(self.store, [key for _, key in files])
             for _, files in itertools.groupby(self._files(role), key=lambda file: file[0])
         ]
         if not parts:
@@ -123,9 +124,9 @@ class Snapshot:
         return parts[0] if len(parts) == 1 else pl.concat(parts, how="diagonal_relaxed")
 
     def _files(self, role: Role) -> list[tuple[str, str]]:
-        """The contract and the path of each file."""
+        """The contract and the key of each file."""
         return [
-            (entry.contract, self.store.path(file_key(self.manifest.dataset, file.path)))
+            (entry.contract, file_key(self.manifest.dataset, file.path))
             for _, entry in sorted(self.manifest.partitions.items())
             for file in entry.files
             if file.role == role

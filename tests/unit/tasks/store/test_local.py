@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,54 @@ def test_a_file_system_without_links_is_refused_in_words(store: LocalStore, monk
     with pytest.raises(StoreError, match=r"hard links.*local disk"):
         store.create("a", b"x")
     assert everything_in(store) == []
+
+
+def test_replace_leaves_the_object_before_or_the_new_one(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.replace("a/b.json", b"first")
+    store.replace("a/b.json", b"second")
+    assert store.read("a/b.json") == b"second"
+
+    def no_space(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(StoreError, match="disk is full"):
+        store.replace("a/b.json", b"third")
+    assert store.read("a/b.json") == b"second"
+    assert len(everything_in(store)) == 1
+
+
+def test_replace_flushes_before_and_after_it_names(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    fsync, rename = os.fsync, Path.replace
+    store.create("a/other.json", b"")  # makes the folder, which is flushed, too
+
+    def flush(descriptor: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def name(source: Path, target: Path) -> Path:
+        done.append("name")
+        return rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(Path, "replace", name)
+    store.replace("a/b.json", b"first")
+    assert done == ["file", "name", "folder"]
+
+
+def test_an_object_is_read_at_any_place(store: LocalStore) -> None:
+    store.create("a/b", b"0123456789")
+    with store.reading("a/b") as stream:
+        assert stream.seek(7) == 7
+        assert stream.read() == b"789"
+    assert store.storage_options is None
+
+
+def test_what_fails_while_reading_is_not_blamed_on_the_store(store: LocalStore) -> None:
+    store.create("a/b", b"0123456789")
+    with pytest.raises(OSError, match="elsewhere"), store.reading("a/b"):
+        raise OSError(errno.ENOSPC, "elsewhere")
 
 
 def test_a_data_file_appears_after_the_block(store: LocalStore) -> None:
@@ -192,7 +241,7 @@ def test_clear_unfinished_leaves_every_object(store: LocalStore) -> None:
 
 @pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/passwd", "a//b", "a/./b", "a\nb", "a\0b", ".tmp-1", "a/"])
 def test_a_key_that_leads_elsewhere_is_refused(store: LocalStore, key: str) -> None:
-    for ask in (store.read, store.path, store.exists, store.delete):
+    for ask in (store.read, store.path, store.exists, store.delete, lambda key: store.replace(key, b"")):
         with pytest.raises(StoreError, match="is no key"):
             ask(key)
 
