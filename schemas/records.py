@@ -198,6 +198,11 @@ class RawFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Path of the copy that the store keeps, relative to the data set's folder; None where none is asked for."""
 
     @property
+    def encoding(self) -> Encoding:
+        """Of its text."""
+        return self.dialect.encoding if self.dialect else "utf-8"
+
+    @property
     def chunk_sums(self) -> tuple[int, ...]:
         """The checksums of `chunks`; those of a changed manifest that are none are left out."""
         return split_sums(self.chunks)

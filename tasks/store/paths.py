@@ -18,7 +18,7 @@ from schemas.errors import UsageError, shown
 if TYPE_CHECKING:
     from schemas.records import Role
 
-_STAGING = "_staging"
+_STAGING, _ARCHIVE = "_staging", "raw"
 _VERSION = re.compile(r"([0-9]{12})\.json")
 
 
@@ -128,6 +128,25 @@ def contract_key(dataset: str, fingerprint: str) -> str:
         'trips/_contracts/c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0.json'
     """
     return f"{dataset}/_contracts/{fingerprint}.json"
+
+
+#: How the name of a copy ends that is compressed by the archive, and of one that is as the raw file is.
+ARCHIVE_PACKED, ARCHIVE_PLAIN = ".zst", ".raw"
+
+
+def archive_path(sha256: str, *, packed: bool) -> str:
+    """Path of the archived copy of a raw file, relative to the data set's folder.
+
+    Example:
+        >>> archive_path("9f86d081884c7d65" * 4, packed=True)[:31]
+        'raw/9f/9f86d081884c7d659f86d081'
+    """
+    return f"{_ARCHIVE}/{sha256[:2]}/{sha256}{ARCHIVE_PACKED if packed else ARCHIVE_PLAIN}"
+
+
+def archive_prefix(dataset: str) -> str:
+    """What the keys of all archived copies of a data set begin with."""
+    return f"{dataset}/{_ARCHIVE}/"
 
 
 def version_prefix(dataset: str) -> str:
