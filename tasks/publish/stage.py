@@ -22,6 +22,7 @@ from tasks.publish.contract import contract_fingerprint, contract_of
 from tasks.publish.written import read_back
 from tasks.store import archive
 from tasks.store.contracts import keep_contract
+from tasks.store.lease import check_lease
 from tasks.store.versions import head
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
         DumpChangedError, DumpUnreadableError: a raw file that is to be archived is not the one any more that was read.
         BooksError: what was written does not add up to what was read.
         GateError: a gate stopped it.
+        LeaseLostError: the run slept too long, and another one may be cleaning the partition.
         StoreError: the store can't be written.
     """
     if contract_fingerprint(job.declaration) != settled.contract:
@@ -69,6 +71,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
         if raw.archive and not raw.redelivery_of:
             archive.keep(store, job.dataset, raw, functools.partial(open_raw, f"{job.raw_root}/{raw.path}"))
     keep_contract(store, settled.contract, contract_of(dataset, job.declaration))
+    check_lease(store, job.dataset, job.partition, job.run_id)
     committed = commit(
         store,
         job.dataset,

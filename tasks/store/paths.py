@@ -13,13 +13,31 @@ import re
 import urllib.parse
 from typing import TYPE_CHECKING
 
-from schemas.errors import UsageError, shown
+from schemas.errors import StoreError, UsageError, shown
 
 if TYPE_CHECKING:
     from schemas.records import Role
 
 _STAGING, _ARCHIVE = "_staging", "raw"
+#: What names of unfinished files begin with; no key may hold such a name.
+UNFINISHED = ".tmp-"
 _VERSION = re.compile(r"([0-9]{12})\.json")
+
+
+def parts_of(key: str) -> list[str]:
+    """The names that a key is made of.
+
+    Raises:
+        StoreError: it leads elsewhere, as a changed manifest may hold one.
+
+    Example:
+        >>> parts_of("trips/clean/x.parquet")
+        ['trips', 'clean', 'x.parquet']
+    """
+    parts = key.split("/")
+    if any(part in ("", ".", "..") or part.startswith(UNFINISHED) for part in parts) or not key.isprintable():
+        raise StoreError(f"{shown(key)} is no key", expected="names separated by /")
+    return parts
 
 
 def quote(partition: str) -> str:
