@@ -72,7 +72,8 @@ def _say(rebuilt: Rebuilt) -> None:
     say()
     name = f"{rebuilt.dataset}@{rebuilt.version}"
     if rebuilt.same:
-        say(f"{name}: the same digest again, {rebuilt.digest}")
+        again = f"{len(rebuilt.partitions):,} of {rebuilt.of:,} partitions cleaned again"
+        say(f"{name}: {again}, the same digest, {rebuilt.digest}")
     elif rebuilt.rebuilt_digest:
         say(f"{name} is NOT what it becomes today: digest {rebuilt.rebuilt_digest}, published {rebuilt.digest}")
     else:

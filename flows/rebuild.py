@@ -81,6 +81,7 @@ def rebuild(
         digest=manifest.digest,
         rebuilt_digest=version_digest(manifest.dataset, dict(sorted(again.items()))) if whole else None,
         partitions=tuple(verdicts),
+        of=len(manifest.partitions),
         changes=tuple(_changes(store, manifest.dataset, verdicts, declaration)),
     )
 

@@ -63,6 +63,8 @@ class Rebuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rebuilt_digest: str | None
     """None when a partition could not be cleaned again."""
     partitions: tuple[RebuiltPartition, ...]
+    of: int
+    """Partitions that the version has; those that were not cleaned again count as they were published."""
     changes: tuple[ContractChange, ...]
 
     @property

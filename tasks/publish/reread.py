@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.errors import WinnowError
+from schemas.errors import WinnowError, shown
 from tasks.ingest.ahead import ahead
 from tasks.ingest.reader import RecordReader
 from tasks.publish.contract import reading_of
@@ -55,4 +55,4 @@ def reread(
     for name in _READ:
         found, said = getattr(reader.report, name), getattr(raw, name)
         if found != said:
-            yield f"read again, its {name} is {found}; the manifest says {said}"
+            yield f"read again, its {name} is {shown(found)}; the manifest says {shown(said)}"
