@@ -132,8 +132,8 @@ class Home:
             for name, data in files.items():
                 (self.raw / day / name).write_bytes(data)
 
-    def clean(self, day: str) -> Outcome:
-        return clean(Job("notes", day, str(self.declaration), str(self.raw), self.store_root, "run"), PLAIN)
+    def clean(self, day: str, run_id: str = "run") -> Outcome:
+        return clean(Job("notes", day, str(self.declaration), str(self.raw), self.store_root, run_id), PLAIN)
 
     def verify(self, *, deep: bool = True, version: int | None = None) -> VerifyReport:
         return verify_version(self.store, "notes", version, raw_root=str(self.raw), deep=deep)
@@ -417,6 +417,25 @@ def test_nothing_is_published_over_a_damaged_copy(home: Home) -> None:
     with pytest.raises(StoreError, match="copy"):
         home.clean("2026-10-03")
     assert list_versions(home.store, "notes") == (1, 2)
+
+
+def test_a_copy_that_was_removed_is_kept_anew_by_running_again(home: Home) -> None:
+    raw = home.input("2026-10-01/1.csv")
+    assert raw.archive
+    home.store.delete(file_key("notes", raw.archive))
+    assert not home.verify(deep=False).ok
+    assert not home.clean("2026-10-01", "again").published
+    assert home.verify(deep=False).ok
+    assert list_versions(home.store, "notes") == (1, 2)
+
+
+def test_a_dry_run_keeps_no_copy(home: Home) -> None:
+    (home.raw / "2026-10-03").mkdir()
+    (home.raw / "2026-10-03/1.csv").write_bytes(_csv(1000).encode())
+    before = home.store.list("notes/")
+    job = Job("notes", "2026-10-03", str(home.declaration), str(home.raw), home.store_root, "run", dry_run=True)
+    assert clean(job, PLAIN).books.kept
+    assert home.store.list("notes/") == before
 
 
 def test_a_dump_that_changes_before_it_is_archived_stops_the_partition(home: Home) -> None:
