@@ -59,6 +59,7 @@ SHELL = (
     "tasks/*/stage.py",  # reads from the store, calls the pure modules, writes to the store
     "tasks/store/*",
     "tasks/ingest/listing.py",  # finds and opens raw files
+    "tasks/ingest/bucket.py",  # does so in a bucket
     "tasks/ingest/workbook*.py",  # reads a workbook in a process of its own
     "tasks/job.py",  # loads the declaration that it names
     "tasks/publish/commit.py",  # the one act of publishing is one of the store
