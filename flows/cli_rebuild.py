@@ -27,6 +27,14 @@ def rebuild(
     reference: Reference,
     *,
     partition: Annotated[list[str] | None, typer.Option(help="Only this partition; may be given again.")] = None,
+    as_published: Annotated[
+        bool,
+        typer.Option(
+            "--as-published",
+            help="Under the declaration that each partition was published under, as the store kept it, instead of "
+            "today's. Its code runs: it must have the fingerprint that the manifest names.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Cleans a version again from its dumps or the archive; exits with 1 if its digest is not the same.
@@ -49,7 +57,7 @@ def rebuild(
             rebuilt = cleaned_again(
                 store,
                 manifest,
-                declaration=registry.locate(manifest.dataset, settings.folders),
+                declaration=None if as_published else registry.locate(manifest.dataset, settings.folders),
                 raw_root=settings.raw_root,
                 partitions=partition,
                 progress=show,

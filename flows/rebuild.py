@@ -15,25 +15,25 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from schemas import registry
-from schemas.errors import DumpChangedError, StoreError, WinnowError, shown
+from schemas.errors import DeclarationError, DumpChangedError, StoreError, WinnowError, shown
 from schemas.records import PartitionEntry
 from tasks.dedupe.stage import settle
 from tasks.ingest.listing import is_url
 from tasks.ingest.stage import stage_partition
 from tasks.job import Job
-from tasks.publish.contract import contract_fingerprint, contract_of
+from tasks.publish.contract import as_installed, contract_fingerprint, contract_of, fingerprint_of
 from tasks.publish.digest import version_digest
 from tasks.publish.originals import original
-from tasks.publish.rebuilt import Rebuilt, RebuiltPartition, compared, contract_change
+from tasks.publish.rebuilt import ContractChange, Rebuilt, RebuiltPartition, compared, contract_change
 from tasks.publish.stage import entry_of
 from tasks.store.contracts import read_contract
+from tasks.store.faults import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from schemas.records import Manifest
     from tasks.publish.originals import Original
-    from tasks.publish.rebuilt import ContractChange
     from tasks.store.home import Store
 
     #: Called with what is worked on and the share of it that is done, from 0 to 1.
@@ -44,17 +44,18 @@ def rebuild(
     store: Store,
     manifest: Manifest,
     *,
-    declaration: Path,
+    declaration: Path | None,
     raw_root: str,
     partitions: Sequence[str] | None = None,
     progress: Progress = lambda _what, _share: None,
 ) -> Rebuilt:
-    """Cleans the partitions of a version again under today's contract.
+    """Cleans the partitions of a version again.
 
     Args:
         store: holds the version, and the archive.
         manifest: of the version.
-        declaration: the file that declares the data set today.
+        declaration: the file that declares the data set today. None takes, for each partition, the one under which it
+            was published, as the store kept it: its code runs, if it has the fingerprint that the manifest names.
         raw_root: where its dumps lie.
         partitions: which of them; None is all. The others count as they were published.
         progress: shown to whoever waits.
@@ -62,7 +63,8 @@ def rebuild(
     Raises:
         DeclarationError: the declaration is wrong.
     """
-    registry.load_file(declaration)
+    if declaration:
+        registry.load_file(declaration)
     wanted = sorted(manifest.partitions if partitions is None else partitions)
     verdicts: list[RebuiltPartition] = []
     again = dict(manifest.partitions)
@@ -88,10 +90,12 @@ def rebuild(
 
 
 def _cleaned(
-    store: Store, dataset: str, published: PartitionEntry, declaration: Path, raw_root: str, progress: Progress
+    store: Store, dataset: str, published: PartitionEntry, declaration: Path | None, raw_root: str, progress: Progress
 ) -> PartitionEntry:
     """The entry of a partition, cleaned again in a store of its own."""
     with tempfile.TemporaryDirectory(prefix="winnow-rebuild-") as folder:
+        if declaration is None:
+            declaration = _kept_declaration(store, dataset, published.contract, Path(folder))
         job = Job(
             dataset=dataset,
             partition=published.partition,
@@ -113,6 +117,24 @@ def _cleaned(
         return entry_of(job, scratch, staged, settle(job, scratch, declared, staged))
 
 
+def _kept_declaration(store: Store, dataset: str, contract: str, folder: Path) -> Path:
+    """The declaration under which something was published, as a file.
+
+    Raises:
+        DeclarationError: with the code and the libraries that are installed it means something else, or it was changed.
+    """
+    place = folder / f"{dataset}.py"
+    place.write_text(read_contract(store, dataset, contract).declaration, encoding="utf-8")
+    if (found := contract_fingerprint(place)) != contract:
+        raise DeclarationError(
+            f"with what is installed, its declaration has the contract fingerprint {found}",
+            expected=contract,
+            where=dataset,
+            fix="Install the version of Winnow, polars and pandera that it was published with.",
+        )
+    return place
+
+
 def _place(root: str, path: str) -> Path:
     parts = PurePosixPath(path)
     # A manifest that was changed by hand may name any place of this machine.
@@ -126,26 +148,26 @@ def _lay_out(found: Original, place: Path, dump: Path | None) -> None:
     if found.place == "dump" and dump:
         place.symlink_to(dump)
     elif found.stream:
-        with place.open("wb") as copy:
+        with translated("write", str(place)), place.open("wb") as copy:
             shutil.copyfileobj(found.stream, copy, 1 << 20)
 
 
 def _changes(
-    store: Store, dataset: str, verdicts: Sequence[RebuiltPartition], declaration: Path
-) -> Sequence[ContractChange]:
+    store: Store, dataset: str, verdicts: Sequence[RebuiltPartition], declaration: Path | None
+) -> Iterator[ContractChange]:
     """What changed since each contract that is not today's."""
-    today = contract_fingerprint(declaration)
-    others: dict[str, list[str]] = {}
+    now = contract_of(registry.load_file(declaration), declaration) if declaration else None
+    contracts: dict[str, list[str]] = {}
     for verdict in verdicts:
-        if verdict.contract != today:
-            others.setdefault(verdict.contract, []).append(verdict.partition)
-    changes = []
-    for contract, names in others.items():
-        before, trouble = None, None
+        contracts.setdefault(verdict.contract, []).append(verdict.partition)
+    for contract, names in contracts.items():
+        if now and fingerprint_of(now) == contract:
+            continue
         try:
             before = read_contract(store, dataset, contract)
         except StoreError as error:
-            trouble = str(error)
-        now = contract_of(registry.load_file(declaration), declaration)
-        changes.append(contract_change(contract, tuple(names), before, now, trouble))
-    return changes
+            yield ContractChange(contract, tuple(names), trouble=str(error))
+            continue
+        today = now or as_installed(before)
+        if fingerprint_of(today) != contract:
+            yield contract_change(contract, tuple(names), before, today)

@@ -86,6 +86,12 @@ def fingerprint_of(contract: Contract) -> str:
     return _fingerprint(contract.declared, contract.code, contract.libraries)
 
 
+def as_installed(contract: Contract) -> Contract:
+    """The same declaration with the code and the libraries that are installed."""
+    code, libraries = _installed()
+    return msgspec.structs.replace(contract, code=dict(code), libraries=dict(libraries))
+
+
 def reading_of(contract: Contract) -> Source:
     """How raw files were read under a contract.
 

@@ -84,20 +84,15 @@ def compared(published: PartitionEntry, again: PartitionEntry) -> RebuiltPartiti
     )
 
 
-def contract_change(
-    contract: str, partitions: tuple[str, ...], before: Contract | None, now: Contract, trouble: str | None = None
-) -> ContractChange:
+def contract_change(contract: str, partitions: tuple[str, ...], before: Contract, now: Contract) -> ContractChange:
     """What changed since a contract.
 
     Args:
         contract: its fingerprint.
         partitions: those that were cleaned under it.
-        before: what it stands for, if that is known.
-        now: today's.
-        trouble: why it is not known.
+        before: what it stands for.
+        now: what they were cleaned under again.
     """
-    if before is None:
-        return ContractChange(contract, partitions, trouble=trouble)
     lines = difflib.unified_diff(
         before.declaration.splitlines(), now.declaration.splitlines(), "published", "today", n=_AROUND, lineterm=""
     )

@@ -266,6 +266,7 @@ def test_rebuild_shows_the_change_of_a_declaration_that_explains_another_digest(
     assert "NOT the same" in answer.text
     assert "guests@1 is NOT what it becomes today" in answer.text
     assert "\x1b" not in answer.text
+    assert ask(place, "rebuild", "guests", "--as-published", **changed).code == 0
     (found,) = ask(place, "rebuild", "guests", "--json", **changed).records
     assert not found["same"]
     assert found["partitions"][0]["differences"]

@@ -138,9 +138,10 @@ class Home:
     def verify(self, *, deep: bool = True, version: int | None = None) -> VerifyReport:
         return verify_version(self.store, "notes", version, raw_root=self.raw_root, deep=deep)
 
-    def rebuild(self, version: int | None = None, **wanted: list[str]) -> Rebuilt:
+    def rebuild(self, version: int | None = None, *, as_published: bool = False, **wanted: list[str]) -> Rebuilt:
         manifest = open_version(self.store, "notes", version).manifest
-        return rebuild(self.store, manifest, declaration=self.declaration, raw_root=self.raw_root, **wanted)
+        declaration = None if as_published else self.declaration
+        return rebuild(self.store, manifest, declaration=declaration, raw_root=self.raw_root, **wanted)
 
     def explain(self, record: str) -> Explanation:
         return explain(self.store, self.manifest, RecordId.parse(record), self.raw_root)
@@ -576,6 +577,42 @@ def test_a_changed_declaration_may_give_the_same_files(home: Home) -> None:
     assert (verdict.same, verdict.same_files, verdict.differences) == (False, True, ())
 
 
+def test_under_the_declaration_of_then_the_digest_is_the_same(archived: Home) -> None:
+    archived.declaration.write_text(DECLARATION.replace('"min_value": 2', '"min_value": 1'))
+    assert not archived.rebuild(1).same
+    assert archived.rebuild(1, as_published=True).same
+    archived.declaration.unlink()
+    assert archived.rebuild(2, as_published=True).same
+
+
+@pytest.mark.parametrize("damage", ["changed", "removed"])
+def test_a_kept_declaration_that_is_not_the_one_of_then_does_not_run(home: Home, damage: str) -> None:
+    (key,) = home.store.list("notes/_contracts/")
+    place = Path(home.store.path(key))
+    traces = home.folder / "it-ran"
+    if damage == "changed":
+        kept = msgspec.json.decode(place.read_bytes())
+        kept["declaration"] = f"open({str(traces)!r}, 'w').close()\n{kept['declaration']}"
+        place.write_bytes(msgspec.json.encode(kept))
+    else:
+        place.unlink()
+    rebuilt = home.rebuild(1, as_published=True)
+    assert not rebuilt.same
+    expected = "has the contract fingerprint" if damage == "changed" else "the record of a contract is missing"
+    assert expected in str(rebuilt.partitions[0].trouble)
+    assert not traces.exists()
+
+
+def test_other_code_can_not_stand_in_for_that_of_then(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks.publish import contract
+
+    code, libraries = contract._installed()
+    monkeypatch.setattr(contract, "_installed", lambda: (code, {**libraries, "polars": "9.0"}))
+    rebuilt = home.rebuild(1, as_published=True)
+    assert "Install the version of Winnow, polars and pandera" in str(rebuilt.partitions[0].trouble)
+    assert [change.libraries for change in rebuilt.changes] == [{"polars": f"{libraries['polars']} -> 9.0"}]
+
+
 def test_changed_code_and_libraries_are_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     from tasks.publish import contract
 
@@ -633,6 +670,52 @@ def test_progress_is_told(sound: Home) -> None:
     shares = [share for what, share in told if what == "2026-10-02: 2026-10-02/2.csv"]
     assert all(before <= after for before, after in itertools.pairwise(shares))
     assert shares[-1] == 1.0
+
+
+# --- oddities ---------------------------------------------------------------------------------------------------------
+
+PACKED = gzip.compress(_csv(100).encode() * 400, mtime=0)
+#: Name of a file, its bytes, and how its source is declared.
+ODDITIES: dict[str, tuple[str, bytes, str]] = {
+    "a stream that breaks off": ("a.csv.gz", PACKED[: len(PACKED) // 2], ""),
+    "a corrupt byte in a stream": ("a.csv.gz", PACKED[:200] + b"\xff\xff" + PACKED[202:], ""),
+    "an empty file beside a good one": ("a.csv", b"", ""),
+    "a header alone": ("a.csv", b"id,text\n", ""),
+    "a line that is too long": (
+        "a.csv",
+        b"id,text\n1,good\n2," + b"x" * 500 + b"\n",
+        "limits=Limits(max_record_bytes=64)",
+    ),
+    "too much text": ("a.csv.gz", PACKED, "limits=Limits(max_text_bytes=5000)"),
+    "a preamble and a footer": ("a.csv", b"made today\nid,text\n1,good\n2,fine\n9,total\n", "preamble=1, footer=1"),
+    "a mark of order": ("a.csv", b"\xef\xbb\xbfid,text\n1,good\n", ""),
+    "escapes and another delimiter": ("a.csv", b"id;text\n1;a\\;b\n2;c\\\nd\n3;x\n", 'escape="\\\\"'),
+    "half a unit of UTF-16": ("a.csv", b"\xff\xfe" + "id,text\n1,good\n2,bad".encode("utf-16-le") + b"x", ""),
+    "a Parquet file that is none": ("a.parquet", b"PAR1 nothing", ""),
+    "an XLSX file that is none": ("a.xlsx", b"PK\x03\x04 nothing", ""),
+    "keys twice and others": ("a.jsonl", b'{"id": 1, "id": 2, "text": "abc"}\n{"id": 3, "more": 1}\n\n', ""),
+    "a repeated header": ("a.csv", b"id,text\n1,good\nid,text\n2,good\n", ""),
+}
+
+
+@pytest.mark.parametrize(("name", "data", "settings"), ODDITIES.values(), ids=ODDITIES.keys())
+def test_odd_files_are_proven_and_rebuilt_too(tmp_path: Path, name: str, data: bytes, settings: str) -> None:
+    home = Home(tmp_path, str(tmp_path / "store"))
+    declared = DECLARATION.replace("archive_raw=True", f"archive_raw=True, {settings}")
+    declared = declared.replace("max_quarantined=0.9, max_rejected=0.9", "allow_empty=True")
+    home.declaration.write_text(declared.replace("Source, steps", "Source, steps\nfrom schemas.policies import Limits"))
+    (home.raw / "p").mkdir(parents=True)
+    (home.raw / "p" / name).write_bytes(data)
+    if not settings:
+        (home.raw / "p/z.csv").write_bytes(b"id,text\n77,good\n")
+    assert home.clean("p").published
+    for _ in ("from the dump", "from the archive"):
+        report = home.verify()
+        assert report.findings == ()
+        assert report.reread == report.records
+        assert home.rebuild().same
+        shutil.rmtree(home.raw, ignore_errors=True)
+        home.raw.mkdir()
 
 
 # --- in a bucket ------------------------------------------------------------------------------------------------------

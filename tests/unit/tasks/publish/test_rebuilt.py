@@ -93,8 +93,3 @@ def test_what_changed_of_a_contract_is_named() -> None:
 def test_another_way_to_write_the_same_is_no_change() -> None:
     now = msgspec.structs.replace(BEFORE, declaration="# a comment\na = 1\nb = 2\n")
     assert contract_change("c", ("p",), BEFORE, now).declaration == ()
-
-
-def test_a_contract_that_is_not_known_says_why() -> None:
-    found = contract_change("c", ("p",), None, BEFORE, "it is missing")
-    assert (found.trouble, found.declaration, found.modules, found.libraries) == ("it is missing", (), {}, {})
