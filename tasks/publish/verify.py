@@ -245,7 +245,7 @@ class _Lineage:
             elif (outline.version, outline.parent) != (version, parent):
                 told = f"it says that it is version {outline.version} after {outline.parent}"
                 yield Finding(Kind.CHAIN, path, f"{told}, not {version} after {parent}")
-            elif outline.parent_sha256 != (before := self.sha256.get(version - 1)):
+            elif (before := self.sha256.get(version - 1)) != outline.parent_sha256 and (before or not parent):
                 told = f"it names a manifest of version {parent} with sha256 {shown(outline.parent_sha256)}"
                 yield Finding(Kind.CHAIN, path, f"{told}, not {before}")
 

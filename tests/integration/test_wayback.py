@@ -714,6 +714,11 @@ def test_odd_files_are_proven_and_rebuilt_too(tmp_path: Path, name: str, data: b
         assert report.findings == ()
         assert report.reread == report.records
         assert home.rebuild().same
+        for raw in home.manifest.partitions["p"].inputs:
+            for number in {1, 2, 3, raw.records} & set(range(1, raw.records + 1)):
+                told = home.explain(f"{raw.sha256}:{number}")
+                assert told.deliveries
+                assert "the ledger says others" not in told.raw_from
         shutil.rmtree(home.raw, ignore_errors=True)
         home.raw.mkdir()
 
