@@ -5,6 +5,7 @@ which stand beside the tests that use them.
 
 Environment:
     WINNOW_REQUIRE_ALL=1: nothing may be skipped; a test that would be skipped fails and says what is missing.
+    WINNOW_TEST_COMMITS=5: each of eight writers at once makes so many commits, instead of 50.
     WINNOW_TEST_GOLDEN=write: golden files are written anew, to be read in a diff.
     WINNOW_TEST_PROFILE=thorough: Hypothesis tries many more examples, and others each time.
 """
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[1]
 _CORPORA = _ROOT.parent / "shared" / "corpora"
 
-_OF_THE_TESTS = ("WINNOW_REQUIRE_ALL", "WINNOW_TEST_GOLDEN", "WINNOW_TEST_PROFILE")
+_OF_THE_TESTS = ("WINNOW_REQUIRE_ALL", "WINNOW_TEST_COMMITS", "WINNOW_TEST_GOLDEN", "WINNOW_TEST_PROFILE")
 _REQUIRE_ALL = os.environ.get("WINNOW_REQUIRE_ALL", "0") not in {"", "0"}
 
 # No deadline: on a busy machine it fails tests for being slow, and pytest-timeout ends those that hang. The default

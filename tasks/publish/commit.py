@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import random
 import time
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 #: Each lost race is another run's version, so that this many in a row mean that something else is wrong.
 _ATTEMPTS = 200
 #: Seconds to wait after a lost race, for each race lost so far, and at most.
-_PAUSE, _LONGEST_PAUSE = 0.002, 0.1
+_PAUSE, _LONGEST_PAUSE = 0.005, 0.5
 
 Change = dict[str, PartitionEntry]
 
@@ -69,9 +70,11 @@ def commit(
         StoreError: the store can't be read or written, or the newest manifest is broken.
     """
     created_at = now.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    known = 1
     for attempt in range(_ATTEMPTS):
-        stored = stored_head(store, dataset)
+        stored = stored_head(store, dataset, since=known)
         newest = stored.manifest if stored else None
+        known = newest.version if newest else 1
         partitions = dict(sorted(change(dict(newest.partitions) if newest else {}).items()))
         digest = version_digest(dataset, partitions)
         if newest and newest.digest == digest:
@@ -91,7 +94,8 @@ def commit(
         candidate = chained(candidate, stored.data if stored else None)
         if _published(store, candidate):
             return Committed(candidate, published=True)
-        time.sleep(min(_PAUSE * attempt, _LONGEST_PAUSE))
+        # Cut by chance: runs that lost the same race must not meet again in the next one.
+        time.sleep(random.uniform(0, min(_PAUSE * (attempt + 1), _LONGEST_PAUSE)))  # noqa: S311  # no secret
     raise StoreError(
         f"lost {_ATTEMPTS} races in a row for the next version",
         where=dataset,

@@ -106,8 +106,8 @@ class Bucket:
 
         def attempt(_failures: int) -> tuple[bytes, Facts]:
             answer = self.client.get_object(Bucket=self.name, Key=key)
-            with answer["Body"] as body:
-                return body.read(), _facts(answer)
+            # Read through botocore's own wrapper: its errors are those that patience knows.
+            return answer["Body"].read(), _facts(answer)
 
         with answered("read", self.url(key)):
             return _unless_missing(attempt)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: Below the store's root; it stays.
 PROBE = "_probe"
 _CONTENT = b"Winnow puts this object to see whether the server keeps the conditions of a request.\n"
+#: What must not get there; another content, so that it is not taken for what was put before when an answer is lost.
+_REFUSED = b"This server does not keep the conditions of a request: Winnow can't use it.\n"
 
 _kept: set[tuple[int, str]] = set()
 
@@ -38,9 +40,9 @@ def check_promises(bucket: Bucket, key: str) -> None:
         return
     # Some servers make a bucket when an object is put into it: a misspelt one must not be taken for an empty store.
     bucket.check()
-    if bucket.put(key, _CONTENT, absent=True) is not None and bucket.put(key, _CONTENT, absent=True) is not None:
+    if bucket.put(key, _CONTENT, absent=True) is not None and bucket.put(key, _REFUSED, absent=True) is not None:
         raise _broken("If-None-Match", bucket)
-    if bucket.put(key, _CONTENT, etag='"0"') is not None:
+    if bucket.put(key, _REFUSED, etag='"0"') is not None:
         raise _broken("If-Match", bucket)
     _kept.add(asked)
 

@@ -41,29 +41,40 @@ class Stored(NamedTuple):
     data: bytes
 
 
-def list_versions(store: Store, dataset: str) -> tuple[int, ...]:
+def list_versions(store: Store, dataset: str, *, since: int = 1) -> tuple[int, ...]:
     """Numbers of all versions, rising; reads names and no manifest.
+
+    Args:
+        store: where the data set lies.
+        dataset: name of the data set.
+        since: only from this one on; a long list is many requests to a server.
 
     Raises:
         StoreError: the store can't be listed.
     """
-    numbers = (version_number(key) for key in store.list(version_prefix(dataset)))
+    keys = store.list(version_prefix(dataset), after=version_key(dataset, since - 1) if since > 1 else "")
+    numbers = (version_number(key) for key in keys)
     return tuple(sorted(number for number in numbers if number))
 
 
-def head(store: Store, dataset: str) -> Manifest | None:
+def head(store: Store, dataset: str, *, since: int = 1) -> Manifest | None:
     """The newest version; None when nothing was published yet.
+
+    Args:
+        store: where the data set lies.
+        dataset: name of the data set.
+        since: a version that is there, if one is known.
 
     Raises:
         StoreError: the store can't be listed, or the manifest is broken.
     """
-    stored = stored_head(store, dataset)
+    stored = stored_head(store, dataset, since=since)
     return stored.manifest if stored else None
 
 
-def stored_head(store: Store, dataset: str) -> Stored | None:
+def stored_head(store: Store, dataset: str, *, since: int = 1) -> Stored | None:
     """The newest version as `head` gives it, with the bytes of its manifest."""
-    versions = list_versions(store, dataset)
+    versions = list_versions(store, dataset, since=since)
     return _stored(store, dataset, versions[-1]) if versions else None
 
 
@@ -79,9 +90,12 @@ def read_manifest(store: Store, dataset: str, version: int) -> Manifest:
 
 def _stored(store: Store, dataset: str, version: int) -> Stored:
     key = version_key(dataset, max(version, 0))
-    if not store.exists(key):
-        raise no_version(store, dataset, version)
-    data = store.read(key)
+    try:
+        data = store.read(key)
+    except StoreError:
+        if store.exists(key):
+            raise
+        raise no_version(store, dataset, version) from None
     manifest = _decoded(data, key)
     if (manifest.dataset, manifest.version) != (dataset, version):
         raise _broken(f"is version {manifest.version} of {shown(manifest.dataset)}", f"{version} of {dataset}", key)
