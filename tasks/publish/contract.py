@@ -19,16 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from pydantic import TypeAdapter
 
 from schemas.errors import DeclarationError
-from schemas.policies import Source
 from schemas.records import Contract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from schemas.dataset import Dataset
+    from schemas.policies import Source
     from schemas.records import RawFile
 
 #: The folder that holds `schemas` and `tasks`.
@@ -62,6 +61,11 @@ def contract_of(dataset: Dataset, declaration: str | Path) -> Contract:
     Raises:
         DeclarationError: the file can't be read or is no Python.
     """
+    # `winnow verify`, which needs fingerprints only, is not to wait for these.
+    from pydantic import TypeAdapter
+
+    from schemas.policies import Source
+
     text = _read(declaration)
     code, libraries = _installed()
     return Contract(
@@ -98,6 +102,8 @@ def reading_of(contract: Contract) -> Source:
     Raises:
         DeclarationError: the record holds no such thing.
     """
+    from schemas.policies import Source
+
     return Source(**contract.source)
 
 
