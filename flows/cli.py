@@ -13,7 +13,7 @@ import sys
 
 import typer
 
-from flows import cli_diff, cli_export, cli_gc, cli_inspect, cli_moves, cli_run
+from flows import cli_diff, cli_export, cli_gc, cli_inspect, cli_moves, cli_rebuild, cli_run
 
 app = typer.Typer(
     name="winnow",
@@ -29,6 +29,7 @@ for group in (
     cli_moves.COMMANDS,
     cli_diff.COMMANDS,
     cli_export.COMMANDS,
+    cli_rebuild.COMMANDS,
     cli_gc.COMMANDS,
 ):
     for name, command in group.items():

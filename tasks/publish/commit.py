@@ -10,6 +10,7 @@ apply their change to what that one published. Nobody waits for a lock, and noth
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import random
 import time
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from schemas.records import Manifest, PartitionEntry
 from tasks.publish.digest import version_digest
 from tasks.store.paths import version_key
 from tasks.store.retired import is_retired
-from tasks.store.versions import head, read_manifest
+from tasks.store.versions import read_manifest, stored_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +74,8 @@ def commit(
     created_at = now.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     known = 1
     for attempt in range(_ATTEMPTS):
-        newest = head(store, dataset, since=known)
+        stored = stored_head(store, dataset, since=known)
+        newest = stored.manifest if stored else None
         known = newest.version if newest else 1
         partitions = dict(sorted(change(dict(newest.partitions) if newest else {}).items()))
         digest = version_digest(dataset, partitions)
@@ -91,6 +93,7 @@ def commit(
             digest=digest,
             partitions=partitions,
         )
+        candidate = chained(candidate, stored.data if stored else None)
         if _published(store, candidate):
             return Committed(candidate, published=True)
         # Cut by chance: runs that lost the same race must not meet again in the next one.
@@ -102,11 +105,30 @@ def commit(
     )
 
 
+def chained(manifest: Manifest, parent: bytes | None) -> Manifest:
+    """A manifest that names the bytes of its parent, as every one in a store does.
+
+    So the sha256 of one manifest binds all before it: who published them, when and why, which no digest covers. Whoever
+    replaces one chains all behind it anew, in their order.
+
+    Args:
+        manifest: the manifest.
+        parent: as its parent's manifest is stored; None for the first version.
+    """
+    return msgspec.structs.replace(
+        manifest, parent_sha256=None if parent is None else hashlib.sha256(parent).hexdigest()
+    )
+
+
+def encoded(manifest: Manifest) -> bytes:
+    """A manifest as it is stored."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
+
+
 def _published(store: Store, candidate: Manifest) -> bool:
     """Whether the candidate is now a version, also when the answer that said so was lost on its way."""
-    data = msgspec.json.format(msgspec.json.encode(candidate, order="deterministic"), indent=1)
     key = version_key(candidate.dataset, candidate.version)
-    if store.create(key, data):
+    if store.create(key, encoded(candidate)):
         # A run that slept for long may find its number free again, because the version that had it was retired since.
         # What comes of it would be older than the newest, and nobody would see it.
         if not is_retired(store, candidate.dataset, candidate.version):

@@ -7,17 +7,21 @@ Belongs here: the order of these, and the outcome that a run reports. Does not b
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from typing import TYPE_CHECKING
 
 from schemas.errors import DeclarationError
 from schemas.records import PartitionEntry, RuleCount
 from tasks.audit import gates
+from tasks.ingest.listing import open_raw
 from tasks.ingest.stage import same_files
 from tasks.job import Job, Outcome, Settled, Staged
 from tasks.publish.balance import check_balance
 from tasks.publish.commit import commit
-from tasks.publish.contract import contract_fingerprint
+from tasks.publish.contract import contract_fingerprint, contract_of
 from tasks.publish.written import read_back
+from tasks.store import archive
+from tasks.store.contracts import keep_contract
 from tasks.store.lease import check_lease
 from tasks.store.versions import head
 
@@ -42,6 +46,8 @@ def unchanged(job: Job, store: Store, dataset: Dataset) -> Outcome | None:
         return None
     if not same_files(job, dataset, entry.inputs):
         return None
+    if not all(store.exists(archive.key_of_copy(job.dataset, raw)) for raw in entry.inputs if raw.archive):
+        return None  # cleaning again publishes nothing, but keeps the copies anew
     return _outcome(dataset, newest, entry, "unchanged since then: nothing new was published")
 
 
@@ -50,6 +56,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
 
     Raises:
         DeclarationError: the declaration was edited since the run began.
+        DumpChangedError, DumpUnreadableError: a raw file that is to be archived is not the one any more that was read.
         BooksError: what was written does not add up to what was read.
         GateError: a gate stopped it.
         LeaseLostError: the run slept too long, and another one may be cleaning the partition.
@@ -57,21 +64,15 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     """
     if contract_fingerprint(job.declaration) != settled.contract:
         raise DeclarationError("it changed while the partition was cleaned", where=job.declaration, fix="Run it again.")
-    entry = PartitionEntry(
-        partition=job.partition,
-        contract=settled.contract,
-        cleaning=settled.cleaning,
-        inputs=staged.inputs,
-        books=check_balance(read_back(store, job.dataset, settled.files, staged.inputs)),
-        files=settled.files,
-        rules=tuple(rule for rule in settled.rules if rule.rows),
-        rejects=staged.rejects,
-        steps=staged.steps,
-    )
+    entry = entry_of(job, store, staged, settled)
     verdicts = [(rule, rule.id not in settled.broken_tables) for rule in dataset.rules if rule.kind == "table"]
     gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, settled.rules, verdicts))
     if job.dry_run:
         return _outcome(dataset, None, entry, "dry run: nothing was published", broken_tables=settled.broken_tables)
+    for raw in staged.inputs:
+        if raw.archive and not raw.redelivery_of:
+            archive.keep(store, job.dataset, raw, functools.partial(open_raw, f"{job.raw_root}/{raw.path}"))
+    keep_contract(store, settled.contract, contract_of(dataset, job.declaration))
     check_lease(store, job.dataset, job.partition, job.run_id)
     committed = commit(
         store,
@@ -90,6 +91,26 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
         note,
         published=committed.published,
         broken_tables=settled.broken_tables,
+    )
+
+
+def entry_of(job: Job, store: Store, staged: Staged, settled: Settled) -> PartitionEntry:
+    """What a manifest says of a settled partition, if its books balance.
+
+    Raises:
+        BooksError: what was written does not add up to what was read.
+        StoreError: it can't be read.
+    """
+    return PartitionEntry(
+        partition=job.partition,
+        contract=settled.contract,
+        cleaning=settled.cleaning,
+        inputs=staged.inputs,
+        books=check_balance(read_back(store, job.dataset, settled.files, staged.inputs)),
+        files=settled.files,
+        rules=tuple(rule for rule in settled.rules if rule.rows),
+        rejects=staged.rejects,
+        steps=staged.steps,
     )
 
 
