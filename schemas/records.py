@@ -23,6 +23,8 @@ class Fate(enum.StrEnum):
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
     REJECTED = "rejected"
+    ERASED = "erased"
+    """Of a person who asked to be forgotten; replaces the fate that it had."""
 
 
 class Severity(enum.StrEnum):
@@ -41,6 +43,8 @@ class Role(enum.StrEnum):
     REJECTS = "rejects"
     REPAIRS = "repairs"
     DUPLICATES = "duplicates"
+    ERASED = "erased"
+    """Places of records that were erased, and nothing of what was in them."""
 
 
 #: Names of the columns that Winnow adds. All begin with an underscore, which a declared column may not.
@@ -100,6 +104,7 @@ class Books(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     duplicate: int = 0
     quarantined: int = 0
     rejected: int = 0
+    erased: int = 0
     repaired: int = 0
     """Kept records of which at least one cell has a repair row; not a fate."""
 
@@ -111,7 +116,7 @@ class Books(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def balanced(self) -> bool:
         """Whether every record has exactly one fate."""
-        return self.records == self.kept + self.duplicate + self.quarantined + self.rejected
+        return self.records == self.kept + self.duplicate + self.quarantined + self.rejected + self.erased
 
 
 class DriftKind(enum.StrEnum):
@@ -231,7 +236,8 @@ class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contract: str
     """Fingerprint of the declaration, and of the code that gives it meaning, under which it was cleaned."""
     cleaning: str
-    """Identity of this cleaning: a hash of the inputs and the contract; the stem of its files' names."""
+    """Identity of this cleaning: a hash of the inputs, the contract and the erased records; the stem of its files'
+    names."""
     inputs: tuple[RawFile, ...]
     books: tuple[Books, ...]
     """One for each input, in the same order."""
@@ -269,4 +275,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str
     """sha256 over the content: data set and partitions, not who committed it or when."""
     partitions: dict[str, PartitionEntry]
+    erasures: tuple[str, ...] = ()
+    """Ids of the erasures that its files are free of, sorted."""
     format: int = 1

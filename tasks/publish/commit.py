@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.errors import StoreError
+from schemas.errors import ErasedMeanwhileError, StoreError
 from schemas.records import Manifest, PartitionEntry
+from tasks.erasure import journal
 from tasks.publish.digest import version_digest
 from tasks.store.paths import version_key
 from tasks.store.versions import head, read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tasks.store.home import Store
 
@@ -52,6 +53,8 @@ def commit(
     run_id: str,
     contract: str,
     now: dt.datetime,
+    erasures: Iterable[str] | None = None,
+    erased: Iterable[str] = (),
 ) -> Committed:
     """Publishes a change as the next version, unless the newest one has the same content already.
 
@@ -62,9 +65,13 @@ def commit(
         reason: nightly, run, backfill, replay, erasure or rollback.
         run_id: of this run.
         contract: fingerprint under which the newest partition of the change was cleaned.
+        erasures: ids of the erasures that the change knows of; None if it brings no newly cleaned files, so that it
+            is enough that none of its files was erased.
+        erased: ids of erasures that this commit completes.
         now: with a time zone; becomes the manifest's `created_at`.
 
     Raises:
+        ErasedMeanwhileError: it would bring back what was erased since the change was made.
         StoreError: the store can't be read or written, or the newest manifest is broken.
     """
     created_at = now.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -72,7 +79,9 @@ def commit(
         newest = head(store, dataset)
         partitions = dict(sorted(change(dict(newest.partitions) if newest else {}).items()))
         digest = version_digest(dataset, partitions)
-        if newest and newest.digest == digest:
+        before = newest.erasures if newest else ()
+        _check_erased(store, dataset, partitions, newest, erasures)
+        if newest and newest.digest == digest and set(erased) <= set(before):
             # Its own run finds it here when it is tried again after the answer to its commit was lost.
             return Committed(newest, published=newest.run_id == run_id)
         candidate = Manifest(
@@ -85,6 +94,7 @@ def commit(
             contract=contract,
             digest=digest,
             partitions=partitions,
+            erasures=tuple(sorted({*before, *erased})),
         )
         if _published(store, candidate):
             return Committed(candidate, published=True)
@@ -94,6 +104,30 @@ def commit(
         where=dataset,
         fix="See who commits so often with `winnow versions`, then run again: all but the commit is done.",
     )
+
+
+def _check_erased(
+    store: Store, dataset: str, partitions: Change, newest: Manifest | None, known: Iterable[str] | None
+) -> None:
+    """Sees that no file comes back that an erasure replaced, and none comes that was made without knowing of one.
+
+    An erasure writes its journal and then publishes a version of its own: a commit that comes before that is looked at
+    by the erasure, and one that comes after it reads here of both.
+    """
+    if newest is None or not newest.erasures:
+        return
+    unknown = set(newest.erasures) - set(known) if known is not None else set()
+    gone = {
+        file.path
+        for erasure in journal.erasures(store, dataset)
+        if erasure.id in newest.erasures
+        for replaced in erasure.replacements
+        for file in set(replaced.before) - set(replaced.after)
+    }
+    changed = [entry for name, entry in partitions.items() if newest.partitions.get(name) != entry]
+    if unknown or any(file.path in gone for entry in changed for file in entry.files):
+        found = "records were erased while this was under way"
+        raise ErasedMeanwhileError(found, where=dataset, fix="Nothing was published. Run it again.")
 
 
 def _published(store: Store, candidate: Manifest) -> bool:

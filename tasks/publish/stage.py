@@ -10,14 +10,14 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from schemas.errors import DeclarationError
-from schemas.records import PartitionEntry, RuleCount
+from schemas.records import PartitionEntry, Role, RuleCount
 from tasks.audit import gates
 from tasks.ingest.stage import same_files
 from tasks.job import Job, Outcome, Settled, Staged
 from tasks.publish.balance import check_balance
 from tasks.publish.commit import commit
 from tasks.publish.contract import contract_fingerprint
-from tasks.publish.written import read_back
+from tasks.publish.written import read_back, recounted
 from tasks.store.versions import head
 
 if TYPE_CHECKING:
@@ -55,6 +55,33 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     """
     if contract_fingerprint(job.declaration) != settled.contract:
         raise DeclarationError("it changed while the partition was cleaned", where=job.declaration, fix="Run it again.")
+    entry = _entry(job, store, staged, settled)
+    verdicts = [(rule, rule.id not in settled.broken_tables) for rule in dataset.rules if rule.kind == "table"]
+    gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, entry.rules, verdicts))
+    if job.dry_run:
+        return _outcome(dataset, None, entry, "dry run: nothing was published", broken_tables=settled.broken_tables)
+    committed = commit(
+        store,
+        job.dataset,
+        change=lambda partitions: {**partitions, job.partition: entry},
+        reason=job.reason,
+        run_id=job.run_id,
+        contract=settled.contract,
+        now=dt.datetime.now(dt.UTC),
+        erasures=settled.erasures,
+    )
+    note = "published" if committed.published else "unchanged since then: nothing new was published"
+    return _outcome(
+        dataset,
+        committed.manifest,
+        entry,
+        note,
+        published=committed.published,
+        broken_tables=settled.broken_tables,
+    )
+
+
+def _entry(job: Job, store: Store, staged: Staged, settled: Settled) -> PartitionEntry:
     entry = PartitionEntry(
         partition=job.partition,
         contract=settled.contract,
@@ -66,28 +93,9 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
         rejects=staged.rejects,
         steps=staged.steps,
     )
-    verdicts = [(rule, rule.id not in settled.broken_tables) for rule in dataset.rules if rule.kind == "table"]
-    gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, settled.rules, verdicts))
-    if job.dry_run:
-        return _outcome(dataset, None, entry, "dry run: nothing was published", broken_tables=settled.broken_tables)
-    committed = commit(
-        store,
-        job.dataset,
-        change=lambda partitions: {**partitions, job.partition: entry},
-        reason=job.reason,
-        run_id=job.run_id,
-        contract=settled.contract,
-        now=dt.datetime.now(dt.UTC),
-    )
-    note = "published" if committed.published else "unchanged since then: nothing new was published"
-    return _outcome(
-        dataset,
-        committed.manifest,
-        entry,
-        note,
-        published=committed.published,
-        broken_tables=settled.broken_tables,
-    )
+    if any(file.role is Role.ERASED for file in entry.files):
+        return recounted(store, job.dataset, entry)
+    return entry
 
 
 def _outcome(

@@ -1,0 +1,419 @@
+"""Erasure as a stage: a person's records leave every version, whenever the program is killed.
+
+Belongs here: the order of the steps. Does not belong here: how any of them is done.
+
+1. The journal says, as hashes, who is erased: from now on no cleaning that begins lets the person in.
+2. Files without the person are written beside the old ones, and the journal lists both.
+3. A version of its own is published, with the newest one's partitions. A run that was cleaning meanwhile, and did not
+   know of the erasure, is refused when it wants to publish after that (tasks/publish/commit).
+4. The manifests of the older versions are replaced one by one; each is whole before and after.
+5. When another look at all versions finds nothing, the old files are deleted, and what reports and killed runs hold.
+6. Every object is searched. Only if nothing is found there is a receipt.
+
+All of it is found out anew by one who asks again; what a killed run did is found done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from schemas.errors import ErasureIncompleteError, LeaseHeldError, UnknownNameError, UsageError, shown
+from schemas.records import Manifest, PartitionEntry
+from tasks.erasure import journal, leftovers
+from tasks.erasure.journal import Erasure, Replacement, StoredObject
+from tasks.erasure.marks import Subject, hashed
+from tasks.erasure.matching import canonical_texts
+from tasks.erasure.needles import Needles
+from tasks.erasure.receipt import Receipt, Swept, signed
+from tasks.erasure.rewrite import rewritten
+from tasks.erasure.search import Cleaning, Cleanings, belonging, cleanings, frames_of, mentioning, spellings
+from tasks.erasure.sweep import left_over
+from tasks.normalise.plan import NormalisePlan
+from tasks.publish.commit import commit
+from tasks.publish.digest import version_digest
+from tasks.store.paths import file_key, receipt_key, receipt_prefix, version_key
+from tasks.store.versions import head, list_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from schemas.dataset import Dataset
+    from tasks.erasure.condition import Condition
+    from tasks.store.home import Store
+
+#: Objects that an error names.
+_NAMED = 5
+
+
+class Planned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an erasure would do."""
+
+    dataset: str
+    column: str
+    records: int
+    """Different records of the person, and those that mention the person."""
+    mentioning: int
+    """Of these, how many are not the person's, but hold one of the values in another column."""
+    versions: tuple[int, ...]
+    partitions: tuple[str, ...]
+    raw: tuple[str, ...]
+    """Raw dumps that hold some of the records, each with how many."""
+    known: str | None = None
+    """`begun` or `done`, if the same was asked for before."""
+
+
+def subject_of(dataset: Dataset, condition: Condition) -> Subject:
+    """The person that a condition means, as the values of the clean table.
+
+    Raises:
+        UsageError: the column does not tell a person, or a value means *missing*.
+    """
+    names = [column.name for column in dataset.columns]
+    if condition.column not in names:
+        raise UnknownNameError.of("column", condition.column, names)
+    if condition.column not in dataset.subjects:
+        told = ", ".join(dataset.subjects) or "none is"
+        raise UsageError(
+            f"{condition.column} is not declared to tell whose a record is",
+            expected=f"a column that is ({told})",
+            where=dataset.name,
+            fix='Declare it: pa.Field(metadata={"subject": True}).',
+        )
+    found = canonical_texts(NormalisePlan(dataset), condition.column, condition.values)
+    if found.null_count():
+        raise UsageError("a value means that the cell is missing", where=condition.column)
+    return Subject(condition.column, tuple(found.unique().sort()))
+
+
+class Finding:
+    """The records of a person in all versions of a data set.
+
+    Attributes:
+        subject: the person.
+        plan: what the declaration does to cells.
+        needles: the person's values in all spellings that were found.
+    """
+
+    def __init__(self, store: Store, dataset: Dataset, condition: Condition) -> None:
+        self.store, self.name = store, dataset.name
+        self.subject = subject_of(dataset, condition)
+        self.plan = NormalisePlan(dataset)
+        self._texts = {*condition.values, *self.subject.values}
+        self.needles = Needles(self._texts)
+        self._own: dict[Cleaning, set[tuple[str, int]]] = {}
+        self._mentioned: dict[tuple[Cleaning, tuple[str, ...]], set[tuple[str, int]]] = {}
+
+    def own(self, found: Cleanings) -> set[tuple[str, int]]:
+        """The person's records: sha256 of the raw file and number."""
+        for key, entry in found.entries.items():
+            if key not in self._own:
+                frames = frames_of(self.store, self.name, entry)
+                self._own[key] = belonging(frames, self.subject, self.plan)
+                self._texts |= spellings(frames, self.subject.column, self._own[key])
+        self.needles = Needles(self._texts)
+        return {each for key in found.entries for each in self._own[key]}
+
+    def mentioning(self, found: Cleanings) -> set[tuple[str, int]]:
+        """The records in which a value of the person stands anywhere; after `own`."""
+        for key, entry in found.entries.items():
+            known = (key, self.needles.texts)
+            if known not in self._mentioned:
+                self._mentioned[known] = mentioning(frames_of(self.store, self.name, entry), self.needles)
+        return {each for key in found.entries for each in self._mentioned[key, self.needles.texts]}
+
+
+def planned(store: Store, dataset: Dataset, condition: Condition) -> Planned:
+    """What erasing would do; changes nothing.
+
+    Raises:
+        UsageError: the condition can't be meant.
+        StoreError: the store can't be read.
+    """
+    finding, found = Finding(store, dataset, condition), cleanings(store, dataset.name)
+    own = finding.own(found)
+    erased = own | finding.mentioning(found)
+    touched = {key for key, entry in found.entries.items() if _holds(entry, erased)}
+    known = next((each for each in journal.erasures(store, dataset.name) if _is_same(store, each, finding)), None)
+    return Planned(
+        dataset=dataset.name,
+        column=condition.column,
+        records=len(erased),
+        mentioning=len(erased - own),
+        versions=tuple(sorted({version for key in touched for version in found.versions[key]})),
+        partitions=tuple(sorted({partition for partition, _ in touched})),
+        raw=_raw(found, erased),
+        known=known.state if known else None,
+    )
+
+
+def erase(
+    store: Store,
+    dataset: Dataset,
+    condition: Condition,
+    *,
+    asked_by: str,
+    run_id: str,
+    key: Ed25519PrivateKey,
+    clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+) -> Receipt:
+    """Erases a person from a data set; run again after a kill, it finishes.
+
+    Args:
+        store: where the data set lies.
+        dataset: the data set.
+        condition: whose records.
+        asked_by: for the receipt.
+        run_id: of this run.
+        key: signs the receipt.
+        clock: tells the time.
+
+    Raises:
+        UsageError: the condition can't be meant.
+        ErasureIncompleteError: something of the person is left in an object that is no record.
+        StoreError: the store can't be read or written.
+    """
+    erasing = _Erasing(store, dataset, condition, asked_by, run_id, clock)
+    while erasing.advance():
+        pass
+    erasing.clean_up()
+    return erasing.finish(key)
+
+
+class _Erasing:
+    """One erasure, under way."""
+
+    def __init__(
+        self,
+        store: Store,
+        dataset: Dataset,
+        condition: Condition,
+        asked_by: str,
+        run_id: str,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        self.store, self.name, self.run_id, self.clock = store, dataset.name, run_id, clock
+        self.finding = Finding(store, dataset, condition)
+        column, values = self.finding.subject.column, self.finding.subject.values
+        salt = journal.salt_of(store, self.name)
+        erasure = journal.erasure_id(salt, column, values)
+        self.journal = journal.read_erasure(store, self.name, erasure) or Erasure(
+            id=erasure,
+            column=column,
+            hashes=tuple(sorted(hashed(salt, column, value) for value in values)),
+            state="begun",
+            asked_at=_told(clock()),
+            asked_by=asked_by,
+        )
+
+    def advance(self) -> bool:
+        """Looks at all versions and rewrites those that hold the person; says whether there were any."""
+        found = cleanings(self.store, self.name)
+        own = self.finding.own(found)
+        erased = own | self.finding.mentioning(found) | _placed(self.journal.places)
+        self._note(places=_places(erased), state="begun")
+        made = {key: self._rewritten(key, found, erased) for key in found.entries}
+        new = {key: entry for key, entry in made.items() if entry is not None}
+        newest = head(self.store, self.name)
+        published = newest is not None and self.journal.id in newest.erasures
+        if not new and published:
+            return False
+        manifests = [each for each in (self._replaced(manifest, new) for manifest in found.manifests) if each]
+        self._note_changed({version_key(self.name, each.version): _encoded(each) for each in manifests})
+        if not published or any((name, entry.cleaning) in new for name, entry in _partitions(newest).items()):
+            self._publish(newest, new)
+        for each in manifests:
+            self.store.replace(version_key(self.name, each.version), _encoded(each))
+        return True
+
+    def _rewritten(
+        self, key: Cleaning, found: Cleanings, erased: set[tuple[str, int]]
+    ) -> PartitionEntry | None:
+        entry = found.entries[key]
+        if not _holds(entry, erased):
+            return None
+        made = rewritten(self.store, self.name, entry, erased, found.versions[key])
+        if made is None:
+            return None
+        others = [each for each in self.journal.replacements if (each.partition, each.cleaning) != key]
+        same = next((each for each in self.journal.replacements if (each.partition, each.cleaning) == key), made[1])
+        versions = tuple(sorted({*same.versions, *made[1].versions}))
+        self._note(replacements=(*others, msgspec.structs.replace(made[1], versions=versions)))
+        return made[0]
+
+    def _replaced(self, manifest: Manifest, new: dict[Cleaning, PartitionEntry]) -> Manifest | None:
+        partitions = _mapped(manifest.partitions, new)
+        if partitions == manifest.partitions:
+            return None
+        return msgspec.structs.replace(
+            manifest,
+            partitions=partitions,
+            digest=version_digest(self.name, partitions),
+            erasures=tuple(sorted({*manifest.erasures, self.journal.id})),
+        )
+
+    def _publish(self, newest: Manifest | None, new: dict[Cleaning, PartitionEntry]) -> None:
+        commit(
+            self.store,
+            self.name,
+            change=lambda partitions: _mapped(partitions, new),
+            reason="erasure",
+            run_id=self.run_id,
+            contract=newest.contract if newest else "",
+            now=self.clock(),
+            erased=[self.journal.id],
+        )
+
+    def clean_up(self) -> None:
+        """Removes what no version needs any more, and what reports and killed runs hold of the person."""
+        needed = {
+            file_key(self.name, file.path)
+            for entry in cleanings(self.store, self.name).entries.values()
+            for file in entry.files
+        }
+        finding = self.finding
+        reports = dict(leftovers.reports(self.store, self.name, finding.needles, _placed(self.journal.places)))
+        unnamed = list(leftovers.unnamed(self.store, self.name, needed, finding.subject, finding.needles, finding.plan))
+        self._note_changed({**reports, **dict.fromkeys(unnamed)})
+        for key, data in reports.items():
+            self.store.replace(key, data)
+        old = {file_key(self.name, file.path) for each in self.journal.replacements for file in each.before}
+        for key in sorted((old | set(unnamed)) - needed):
+            self.store.delete(key)
+        for partition in leftovers.partitions(self.store, self.name):
+            with contextlib.suppress(LeaseHeldError):  # a run that is under way clears its own
+                leftovers.clear_staging(self.store, self.name, partition, self.run_id)
+
+    def finish(self, key: Ed25519PrivateKey) -> Receipt:
+        """Searches every object, and signs that nothing was found."""
+        finding, keys = self.finding, self.store.list(f"{self.name}/")
+        left = list(left_over(self.store, self.name, finding.subject, finding.needles, finding.plan))
+        if left:
+            more = f" and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
+            raise ErasureIncompleteError(
+                f"something of the person is left in {', '.join(map(shown, left[:_NAMED]))}{more}",
+                where=self.name,
+                fix="The records are erased. If a run is under way, wait for its end; see to these objects, then run "
+                "the same command again for the receipt.",
+            )
+        receipt = signed(self._receipt(Swept(len(keys), bool(finding.needles))), key)
+        data = msgspec.json.format(msgspec.json.encode(receipt, order="deterministic"), indent=1)
+        self.store.replace(receipt_key(self.name, self.journal.id, receipt.version), data)
+        self._note(state="done")
+        return receipt
+
+    def _receipt(self, swept: Swept) -> Receipt:
+        told, found = self.journal, cleanings(self.store, self.name)
+        fates = sum((Counter(each.fates) for each in told.replacements), Counter[str]())
+        files = {side: _files(self.name, told.replacements, side) for side in ("before", "after")}
+        replaced = {int(each.key.rpartition("/")[2][:12]) for each in told.after if "/_versions/" in each.key}
+        return Receipt(
+            dataset=self.name,
+            erasure=told.id,
+            column=told.column,
+            hashes=told.hashes,
+            asked_at=told.asked_at,
+            asked_by=told.asked_by,
+            finished_at=_told(self.clock()),
+            version=max(list_versions(self.store, self.name)),
+            versions_changed=tuple(sorted(replaced)),
+            records=len(_placed(told.places)),
+            fates=dict(sorted(fates.items())),
+            before=(*files["before"], *told.before),
+            after=(*files["after"], *told.after),
+            swept=swept,
+            outside=_outside(found, _placed(told.places)),
+        )
+
+    def _note(self, **said: object) -> None:
+        """Writes down how far it is, if that is new."""
+        told = msgspec.structs.replace(self.journal, **said)
+        if told != self.journal or not self.store.exists(journal.erasure_key(self.name, told.id)):
+            journal.write_erasure(self.store, self.name, told)
+            self.journal = told
+
+    def _note_changed(self, changed: dict[str, bytes | None]) -> None:
+        """Writes down which objects are about to be replaced or deleted; what was there first stays written."""
+        before = {each.key: each for each in self.journal.before}
+        after = {each.key: each for each in self.journal.after}
+        for key, data in changed.items():
+            before.setdefault(key, StoredObject(key, self.store.sha256(key)))
+            if data is not None:
+                after[key] = StoredObject(key, hashlib.sha256(data).hexdigest())
+        self._note(before=tuple(before.values()), after=tuple(after.values()))
+
+
+def receipts(store: Store, dataset: str) -> tuple[Receipt, ...]:
+    """All receipts of a data set, by erasure and version.
+
+    Raises:
+        StoreError: they can't be read.
+    """
+    return tuple(msgspec.json.decode(store.read(key), type=Receipt) for key in store.list(receipt_prefix(dataset)))
+
+
+def _is_same(store: Store, erasure: Erasure, finding: Finding) -> bool:
+    subject = finding.subject
+    return erasure.id == journal.erasure_id(journal.salt_of(store, finding.name), subject.column, subject.values)
+
+
+def _partitions(manifest: Manifest | None) -> dict[str, PartitionEntry]:
+    return manifest.partitions if manifest else {}
+
+
+def _mapped(
+    partitions: dict[str, PartitionEntry], new: dict[Cleaning, PartitionEntry]
+) -> dict[str, PartitionEntry]:
+    return {name: new.get((name, entry.cleaning), entry) for name, entry in partitions.items()}
+
+
+def _holds(entry: PartitionEntry, erased: Iterable[tuple[str, int]]) -> bool:
+    """Whether a cleaning may hold one of these records."""
+    files = {file for file, _ in erased}
+    return any(raw.sha256 in files for raw in entry.inputs)
+
+
+def _places(erased: set[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for file, record in sorted(erased):
+        found[file] = (*found.get(file, ()), record)
+    return found
+
+
+def _placed(places: dict[str, tuple[int, ...]]) -> set[tuple[str, int]]:
+    return {(file, record) for file, records in places.items() for record in records}
+
+
+def _raw(found: Cleanings, erased: set[tuple[str, int]]) -> tuple[str, ...]:
+    counts = Counter(file for file, _ in erased)
+    paths = {raw.path: counts[raw.sha256] for entry in found.entries.values() for raw in entry.inputs}
+    return tuple(f"{shown(path)}: {records:,}" for path, records in sorted(paths.items()) if records)
+
+
+def _outside(found: Cleanings, erased: set[tuple[str, int]]) -> tuple[str, ...]:
+    told = [f"raw dump {each} records" for each in _raw(found, erased)]
+    return (*told, "artifacts of past runs in Prefect's database, which may show cells of quarantined records")
+
+
+def _files(dataset: str, replacements: Iterable[Replacement], side: str) -> tuple[StoredObject, ...]:
+    found = {
+        file.path: StoredObject(file_key(dataset, file.path), file.sha256)
+        for each in replacements
+        for file in getattr(each, side)
+    }
+    return tuple(found[path] for path in sorted(found))
+
+
+def _encoded(manifest: Manifest) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
+
+
+def _told(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
