@@ -27,6 +27,7 @@ from tasks.publish.task import publish
 from tasks.report.stage import report_owed
 from tasks.report.task import report
 from tasks.store.lease import lease
+from tasks.store.paths import erasure_prefix
 from tasks.store.staging import staging
 
 if TYPE_CHECKING:
@@ -101,7 +102,11 @@ def _at_home(job: Job) -> Iterator[Job]:
         yield job
         return
     with tempfile.TemporaryDirectory(prefix="winnow-dry-run-") as folder:
-        yield msgspec.structs.replace(job, store_root=folder)
+        there = msgspec.structs.replace(job, store_root=folder)
+        # Who was erased from the real store is not let into this one either.
+        for key in job.open_store().list(erasure_prefix(job.dataset)):
+            there.open_store().create(key, job.open_store().read(key))
+        yield there
 
 
 @flow(name="clean-partition", flow_run_name="{dataset} {partition}", validate_parameters=True)

@@ -1,6 +1,6 @@
 """The command line: `winnow`.
 
-Belongs here: the application, and which commands it has. Does not belong here: the commands (cli_inspect, cli_run), how
+Belongs here: the application, and which commands it has. Does not belong here: the commands (the modules `cli_*`), how
 they print (console), or what they compute (tasks).
 
 Commands that only read never import Prefect, pandera or pandas: they answer within a second.
@@ -13,7 +13,7 @@ import sys
 
 import typer
 
-from flows import cli_inspect, cli_run
+from flows import cli_erasure, cli_inspect, cli_run
 
 app = typer.Typer(
     name="winnow",
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (cli_run.COMMANDS, cli_inspect.COMMANDS):
+for group in (cli_run.COMMANDS, cli_inspect.COMMANDS, cli_erasure.COMMANDS):
     for name, command in group.items():
         app.command(name)(command)
 

@@ -32,6 +32,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     datasets: tuple[str, ...] = ()
     """Folders with further declarations; in the environment separated as in PATH."""
 
+    signing_key: str = ".winnow/signing-key.pem"
+    """Ed25519 private key in PEM that signs the receipts of erasures; made there when it is first needed."""
+
     @property
     def store_root(self) -> Path:
         """The store's root, absolute, so that a worker in another folder finds the same."""
@@ -41,6 +44,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def raw_root(self) -> Path:
         """The raw dumps' root, absolute."""
         return Path(self.raw).expanduser().absolute()
+
+    @property
+    def signing_key_path(self) -> Path:
+        """The signing key, absolute."""
+        return Path(self.signing_key).expanduser().absolute()
 
     @property
     def folders(self) -> tuple[Path, ...]:

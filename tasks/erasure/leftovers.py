@@ -65,7 +65,9 @@ def unnamed(
 
 def partitions(store: Store, dataset: str) -> tuple[str, ...]:
     """Every partition that was ever cleaned here, as far as the store can tell."""
-    found = {name for version in list_versions(store, dataset) for name in read_manifest(store, dataset, version).partitions}
+    found = {
+        name for version in list_versions(store, dataset) for name in read_manifest(store, dataset, version).partitions
+    }
     for prefix in (lease_prefix(dataset), staging_root(dataset)):
         parts = (key.removeprefix(prefix).partition("/")[0] for key in store.list(prefix))
         found.update(unquote(part.removesuffix(".lock")) for part in parts)

@@ -131,9 +131,7 @@ def _applied(plan: NormalisePlan, rows: pl.LazyFrame, keys: Sequence[str]) -> pl
 
 
 def _among(marks: Marks, column: str, texts: pl.Expr) -> pl.Expr:
-    return texts.map_batches(
-        lambda series: marks.among(column, series), return_dtype=pl.Boolean, is_elementwise=True
-    )
+    return texts.map_batches(lambda series: marks.among(column, series), return_dtype=pl.Boolean, is_elementwise=True)
 
 
 def _any(exprs: Sequence[pl.Expr] | Iterator[pl.Expr]) -> pl.Expr:

@@ -44,7 +44,11 @@ class Needles:
 
     Example:
         >>> needles = Needles(["S-1042!"])
-        >>> needles.in_bytes(b"of S-1042!, too"), needles.in_bytes(b"S-1042!9"), needles.in_bytes("S-1042!".encode("utf-16"))
+        >>> (
+        ...     needles.in_bytes(b"of S-1042!, too"),
+        ...     needles.in_bytes(b"S-1042!9"),
+        ...     needles.in_bytes("S-1042!".encode("utf-16")),
+        ... )
         (True, False, True)
         >>> bool(Needles(["7"]))
         False

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.errors import ErasureIncompleteError, LeaseHeldError, UnknownNameError, UsageError, shown
-from schemas.records import Manifest, PartitionEntry
 from tasks.erasure import journal, leftovers
 from tasks.erasure.journal import Erasure, Replacement, StoredObject
 from tasks.erasure.marks import Subject, hashed
@@ -37,7 +36,7 @@ from tasks.erasure.sweep import left_over
 from tasks.normalise.plan import NormalisePlan
 from tasks.publish.commit import commit
 from tasks.publish.digest import version_digest
-from tasks.store.paths import file_key, receipt_key, receipt_prefix, version_key
+from tasks.store.paths import erasure_key, file_key, receipt_key, receipt_prefix, version_key
 from tasks.store.versions import head, list_versions
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from schemas.dataset import Dataset
+    from schemas.records import Manifest, PartitionEntry
     from tasks.erasure.condition import Condition
     from tasks.store.home import Store
 
@@ -233,9 +233,7 @@ class _Erasing:
             self.store.replace(version_key(self.name, each.version), _encoded(each))
         return True
 
-    def _rewritten(
-        self, key: Cleaning, found: Cleanings, erased: set[tuple[str, int]]
-    ) -> PartitionEntry | None:
+    def _rewritten(self, key: Cleaning, found: Cleanings, erased: set[tuple[str, int]]) -> PartitionEntry | None:
         entry = found.entries[key]
         if not _holds(entry, erased):
             return None
@@ -335,7 +333,7 @@ class _Erasing:
     def _note(self, **said: object) -> None:
         """Writes down how far it is, if that is new."""
         told = msgspec.structs.replace(self.journal, **said)
-        if told != self.journal or not self.store.exists(journal.erasure_key(self.name, told.id)):
+        if told != self.journal or not self.store.exists(erasure_key(self.name, told.id)):
             journal.write_erasure(self.store, self.name, told)
             self.journal = told
 
@@ -368,9 +366,7 @@ def _partitions(manifest: Manifest | None) -> dict[str, PartitionEntry]:
     return manifest.partitions if manifest else {}
 
 
-def _mapped(
-    partitions: dict[str, PartitionEntry], new: dict[Cleaning, PartitionEntry]
-) -> dict[str, PartitionEntry]:
+def _mapped(partitions: dict[str, PartitionEntry], new: dict[Cleaning, PartitionEntry]) -> dict[str, PartitionEntry]:
     return {name: new.get((name, entry.cleaning), entry) for name, entry in partitions.items()}
 
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from schemas.records import RawFile
 
 #: All that is known of an erased record.
-ERASED_SCHEMA = {FILE: pl.String, SOURCE: pl.String, RECORD: pl.UInt64, OFFSET: pl.UInt64, LENGTH: pl.UInt32}
+ERASED_SCHEMA = pl.Schema(
+    {FILE: pl.String(), SOURCE: pl.String(), RECORD: pl.UInt64(), OFFSET: pl.UInt64(), LENGTH: pl.UInt32()}
+)
 
 
 class Withdrawal(NamedTuple):
@@ -52,10 +54,12 @@ def withdrawn(
     firsts = {raw.sha256: raw.path for raw in inputs if not raw.redelivery_of}
     parts = {role: rows for role, rows in frames.items() if role not in (Role.REPAIRS, Role.ERASED)}
     taken = pl.collect_all([_places(rows.filter(gone), firsts) for rows in parts.values()])
-    fates = {role: places.height for role, places in zip(parts, taken, strict=True) if places.height}
+    fates: dict[Role, int] = {role: places.height for role, places in zip(parts, taken, strict=True) if places.height}
     before = [frames[Role.ERASED].collect()] if Role.ERASED in frames else []
     places = _in_order(pl.concat([pl.DataFrame(schema=ERASED_SCHEMA), *before, *taken]), inputs)
-    left = {role: rows.filter(~gone) for role, rows in frames.items() if role is not Role.ERASED}
+    left: dict[Role, pl.LazyFrame] = {
+        role: rows.filter(~gone) for role, rows in frames.items() if role is not Role.ERASED
+    }
     if places.height:
         left[Role.ERASED] = places.lazy()
     ids = places.select(pl.format("{}:{}", FILE, RECORD)).to_series().unique(maintain_order=True)
@@ -78,9 +82,9 @@ def _places(rows: pl.LazyFrame, firsts: Mapping[str, str]) -> pl.LazyFrame:
     have = rows.collect_schema().names()
     # A kept record is the first delivery's.
     source = pl.col(FILE).replace_strict(dict(firsts), default=None, return_dtype=pl.String)
-    return rows.select(
-        FILE, pl.col(SOURCE) if SOURCE in have else source.alias(SOURCE), RECORD, OFFSET, LENGTH
-    ).cast(ERASED_SCHEMA)  # type: ignore[arg-type]  # a dict's values are invariant
+    return rows.select(FILE, pl.col(SOURCE) if SOURCE in have else source.alias(SOURCE), RECORD, OFFSET, LENGTH).cast(
+        ERASED_SCHEMA
+    )
 
 
 def _in_order(places: pl.DataFrame, inputs: Sequence[RawFile]) -> pl.DataFrame:

@@ -30,7 +30,15 @@ _ROOT = Path(__file__).parents[2]
 #: The code that decides which records are an erased person's.
 _ERASING = tuple(f"tasks/erasure/{name}.py" for name in ("marks", "matching", "withdrawal"))
 #: The code that decides what becomes of a record, and which bytes a file has.
-_CODE = ("schemas", "tasks/ingest", "tasks/normalise", "tasks/validate", "tasks/dedupe", "tasks/store/sinks.py", *_ERASING)
+_CODE = (
+    "schemas",
+    "tasks/ingest",
+    "tasks/normalise",
+    "tasks/validate",
+    "tasks/dedupe",
+    "tasks/store/sinks.py",
+    *_ERASING,
+)
 #: In these folders, what has no say: other declarations, and wrappers that only call.
 _SILENT = ("schemas/datasets/", "/task.py")
 #: What does as the code says; the other libraries move bytes only.

@@ -17,10 +17,11 @@ import msgspec
 
 from schemas.errors import StoreError, WinnowError, shown
 from schemas.records import Manifest, OutputFile, PartitionEntry, RawFile, Role
+from tasks.erasure.journal import erasures
 from tasks.ingest.listing import open_raw
 from tasks.publish.digest import version_digest
 from tasks.publish.written import differences, read_back
-from tasks.store.paths import data_prefix, file_key, quote, version_key
+from tasks.store.paths import data_prefix, erasure_key, erasure_prefix, file_key, quote, version_key
 from tasks.store.scan import row_count
 from tasks.store.versions import list_versions, no_version, read_manifest
 
@@ -49,6 +50,8 @@ class Kind(enum.StrEnum):
     """Rules, rejects or repairs are other than the manifest says (laws 2 and 3)."""
     RAW = "raw"
     """A raw file is missing or has other bytes."""
+    ERASURE = "erasure"
+    """Only noted: an erasure that was begun and is not finished."""
     UNNAMED = "unnamed"
     """Only noted: a file that no version names, as a run leaves it that did not come to publish."""
 
@@ -114,10 +117,20 @@ def verify_version(
         version=number,
         ok=not findings,
         findings=tuple(findings),
-        notes=tuple(lineage.notes()),
+        notes=(*_unfinished_erasures(store, dataset), *lineage.notes()),
         files=sum(len(entry.files) for entry in entries),
         records=sum(entry.total.records for entry in entries),
     )
+
+
+def _unfinished_erasures(store: Store, dataset: str) -> Iterator[Finding]:
+    try:
+        for erasure in erasures(store, dataset):
+            if erasure.state == "begun":
+                told = "it was begun and is not finished: run the same `winnow erase` again"
+                yield Finding(Kind.ERASURE, erasure_key(dataset, erasure.id), told)
+    except StoreError as error:
+        yield Finding(Kind.ERASURE, erasure_prefix(dataset), str(error))
 
 
 # --- the manifest and those before it ---------------------------------------------------------------------------------

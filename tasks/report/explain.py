@@ -101,7 +101,10 @@ def _explained(
         if role is Role.REPAIRS
     ]
     rows = [(role, path, row) for role, path, row in found if role in FATES]
-    data, line, source = _bytes(raw_root, raw, [row for _, _, row in rows])
+    # Whatever the dump still holds of it, nobody is shown it.
+    erased = any(role is Role.ERASED for role, _, _ in rows)
+    told = (None, None, "it is erased") if erased else _bytes(raw_root, raw, [row for _, _, row in rows])
+    data, line, source = told
     return Explanation(
         record=f"{raw.sha256[:16]}:{number}",
         dataset=manifest.dataset,

@@ -37,7 +37,7 @@ def test_books_that_balance() -> None:
     assert check_balance(counted(built)) == (
         Books(records=10, kept=5, duplicate=2, quarantined=2, rejected=1, repaired=2),
         Books(),
-        Books(records=4, kept=1, duplicate=1, quarantined=1, rejected=1),
+        Books(records=5, kept=1, duplicate=1, quarantined=1, rejected=1, erased=1),
         Books(records=10, duplicate=10),
     )
 
