@@ -99,7 +99,7 @@ def dying(root, at):
     def work(pipe):
         shutil.copytree(home / "store", root)
         left = [at]
-        for name in ("create", "replace", "write_file", "writing", "delete", "clear", "clear_unfinished"):
+        for name in ("create", "replace", "write_file", "writing", "delete", "clear"):
             setattr(LocalStore, name, mortal(name, left, pipe))
         forget(root)
     return work
