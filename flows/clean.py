@@ -20,6 +20,7 @@ from flows.settings import load_settings
 from schemas import registry
 from schemas.errors import shown
 from tasks.dedupe.task import settle
+from tasks.erasure.journal import take_along
 from tasks.ingest.task import ingest
 from tasks.job import Job, Outcome
 from tasks.publish.stage import unchanged
@@ -27,7 +28,6 @@ from tasks.publish.task import publish
 from tasks.report.stage import report_owed
 from tasks.report.task import report
 from tasks.store.lease import lease
-from tasks.store.paths import erasure_prefix
 from tasks.store.staging import staging
 
 if TYPE_CHECKING:
@@ -103,9 +103,7 @@ def _at_home(job: Job) -> Iterator[Job]:
         return
     with tempfile.TemporaryDirectory(prefix="winnow-dry-run-") as folder:
         there = msgspec.structs.replace(job, store_root=folder)
-        # Who was erased from the real store is not let into this one either.
-        for key in job.open_store().list(erasure_prefix(job.dataset)):
-            there.open_store().create(key, job.open_store().read(key))
+        take_along(job.open_store(), there.open_store(), job.dataset)
         yield there
 
 

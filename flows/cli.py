@@ -13,7 +13,7 @@ import sys
 
 import typer
 
-from flows import cli_erasure, cli_inspect, cli_run
+from flows import cli_erasure, cli_inspect, cli_rebuild, cli_run
 
 app = typer.Typer(
     name="winnow",
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (cli_run.COMMANDS, cli_inspect.COMMANDS, cli_erasure.COMMANDS):
+for group in (cli_run.COMMANDS, cli_inspect.COMMANDS, cli_rebuild.COMMANDS, cli_erasure.COMMANDS):
     for name, command in group.items():
         app.command(name)(command)
 

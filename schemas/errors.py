@@ -216,6 +216,10 @@ class LeaseHeldError(EnvironmentFailedError):
     """Another run is cleaning the same partition right now."""
 
 
+class LeaseLostError(EnvironmentFailedError):
+    """The run no longer holds its lease, so that another one may be cleaning the partition."""
+
+
 class MissingExtraError(EnvironmentFailedError):
     """An optional library is not installed."""
 

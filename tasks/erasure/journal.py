@@ -114,6 +114,16 @@ def write_erasure(store: Store, dataset: str, erasure: Erasure) -> None:
     store.replace(erasure_key(dataset, erasure.id), data)
 
 
+def take_along(store: Store, other: Store, dataset: str) -> None:
+    """Lets another store, in which the same is cleaned for a while, know who was erased from this one.
+
+    Raises:
+        StoreError: the stores can't be read or written.
+    """
+    for key in store.list(erasure_prefix(dataset)):
+        other.create(key, store.read(key))
+
+
 def tombstones(store: Store, dataset: str) -> Tombstones:
     """What keeps all that was erased from coming back.
 

@@ -34,13 +34,13 @@ from tasks.erasure.rewrite import rewritten
 from tasks.erasure.search import Cleaning, Cleanings, belonging, cleanings, frames_of, mentioning, spellings
 from tasks.erasure.sweep import left_over
 from tasks.normalise.plan import NormalisePlan
-from tasks.publish.commit import commit
+from tasks.publish.commit import commit, encoded
 from tasks.publish.digest import version_digest
 from tasks.store.paths import erasure_key, file_key, receipt_key, receipt_prefix, version_key
 from tasks.store.versions import head, list_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -214,7 +214,7 @@ class _Erasing:
         )
 
     def advance(self) -> bool:
-        """Looks at all versions and rewrites those that hold the person; says whether there were any."""
+        """Looks at all versions and rewrites those that hold the person; says whether it must look once more."""
         found = cleanings(self.store, self.name)
         own = self.finding.own(found)
         erased = own | self.finding.mentioning(found) | _placed(self.journal.places)
@@ -223,14 +223,18 @@ class _Erasing:
         new = {key: entry for key, entry in made.items() if entry is not None}
         newest = head(self.store, self.name)
         published = newest is not None and self.journal.id in newest.erasures
-        if not new and published:
+        if not new and (published or newest is None):
             return False
         manifests = [each for each in (self._replaced(manifest, new) for manifest in found.manifests) if each]
-        self._note_changed({version_key(self.name, each.version): _encoded(each) for each in manifests})
-        if not published or any((name, entry.cleaning) in new for name, entry in _partitions(newest).items()):
-            self._publish(newest, new)
-        for each in manifests:
-            self.store.replace(version_key(self.name, each.version), _encoded(each))
+        changed = {version_key(self.name, each.version): encoded(each) for each in manifests}
+        self._note_changed(changed)
+        replaced = {self.store.sha256(key): hashlib.sha256(data).hexdigest() for key, data in changed.items()}
+        known = {pair for manifest in found.manifests for pair in manifest.replaced.items()}
+        # The newest version is never only replaced: a commit that read it before would bring back what was in it.
+        if newest and (not published or not replaced.items() <= known):
+            self._publish(newest, new, replaced)
+        for key, data in changed.items():
+            self.store.replace(key, data)
         return True
 
     def _rewritten(self, key: Cleaning, found: Cleanings, erased: set[tuple[str, int]]) -> PartitionEntry | None:
@@ -257,16 +261,17 @@ class _Erasing:
             erasures=tuple(sorted({*manifest.erasures, self.journal.id})),
         )
 
-    def _publish(self, newest: Manifest | None, new: dict[Cleaning, PartitionEntry]) -> None:
+    def _publish(self, newest: Manifest, new: dict[Cleaning, PartitionEntry], replaced: dict[str, str]) -> None:
         commit(
             self.store,
             self.name,
             change=lambda partitions: _mapped(partitions, new),
             reason="erasure",
             run_id=self.run_id,
-            contract=newest.contract if newest else "",
+            contract=newest.contract,
             now=self.clock(),
             erased=[self.journal.id],
+            replaced=replaced,
         )
 
     def clean_up(self) -> None:
@@ -320,7 +325,7 @@ class _Erasing:
             asked_at=told.asked_at,
             asked_by=told.asked_by,
             finished_at=_told(self.clock()),
-            version=max(list_versions(self.store, self.name)),
+            version=max(list_versions(self.store, self.name), default=0),
             versions_changed=tuple(sorted(replaced)),
             records=len(_placed(told.places)),
             fates=dict(sorted(fates.items())),
@@ -337,7 +342,7 @@ class _Erasing:
             journal.write_erasure(self.store, self.name, told)
             self.journal = told
 
-    def _note_changed(self, changed: dict[str, bytes | None]) -> None:
+    def _note_changed(self, changed: Mapping[str, bytes | None]) -> None:
         """Writes down which objects are about to be replaced or deleted; what was there first stays written."""
         before = {each.key: each for each in self.journal.before}
         after = {each.key: each for each in self.journal.after}
@@ -360,10 +365,6 @@ def receipts(store: Store, dataset: str) -> tuple[Receipt, ...]:
 def _is_same(store: Store, erasure: Erasure, finding: Finding) -> bool:
     subject = finding.subject
     return erasure.id == journal.erasure_id(journal.salt_of(store, finding.name), subject.column, subject.values)
-
-
-def _partitions(manifest: Manifest | None) -> dict[str, PartitionEntry]:
-    return manifest.partitions if manifest else {}
 
 
 def _mapped(partitions: dict[str, PartitionEntry], new: dict[Cleaning, PartitionEntry]) -> dict[str, PartitionEntry]:
@@ -405,10 +406,6 @@ def _files(dataset: str, replacements: Iterable[Replacement], side: str) -> tupl
         for file in getattr(each, side)
     }
     return tuple(found[path] for path in sorted(found))
-
-
-def _encoded(manifest: Manifest) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
 
 
 def _told(moment: dt.datetime) -> str:

@@ -26,6 +26,7 @@ from tasks.ingest.reader import RecordReader
 from tasks.ingest.streams import TextStream
 from tasks.job import Job, Staged, StagedFile
 from tasks.publish.contract import contract_fingerprint
+from tasks.store.archive import path_of_copy
 from tasks.store.paths import staging_key
 from tasks.validate.screening import Judged, Screening
 
@@ -112,6 +113,8 @@ class _Staging:
             raise DumpChangedError("it changed while it was read", where=shown(path), fix="Run it again.")
         if first:
             raw = msgspec.structs.replace(raw, redelivery_of=first.path)
+        if source.archive_raw:
+            raw = msgspec.structs.replace(raw, archive=path_of_copy(raw))
         header, records, rejects = self._header(raw), tuple(keys["records"]), tuple(keys["rejects"])
         self.files.append(StagedFile(raw, header, records, rejects, text.key if text.opened else None, stamp))
 

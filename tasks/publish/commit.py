@@ -10,6 +10,7 @@ apply their change to what that one published. Nobody waits for a lock, and noth
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import time
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,10 @@ from schemas.records import Manifest, PartitionEntry
 from tasks.erasure import journal
 from tasks.publish.digest import version_digest
 from tasks.store.paths import version_key
-from tasks.store.versions import head, read_manifest
+from tasks.store.versions import read_manifest, stored_head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from tasks.store.home import Store
 
@@ -55,6 +56,7 @@ def commit(
     now: dt.datetime,
     erasures: Iterable[str] | None = None,
     erased: Iterable[str] = (),
+    replaced: Mapping[str, str] | None = None,
 ) -> Committed:
     """Publishes a change as the next version, unless the newest one has the same content already.
 
@@ -68,6 +70,7 @@ def commit(
         erasures: ids of the erasures that the change knows of; None if it brings no newly cleaned files, so that it
             is enough that none of its files was erased.
         erased: ids of erasures that this commit completes.
+        replaced: sha256 of the older manifests that it replaces -> sha256 of what comes in their place.
         now: with a time zone; becomes the manifest's `created_at`.
 
     Raises:
@@ -76,12 +79,13 @@ def commit(
     """
     created_at = now.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     for attempt in range(_ATTEMPTS):
-        newest = head(store, dataset)
+        stored = stored_head(store, dataset)
+        newest = stored.manifest if stored else None
         partitions = dict(sorted(change(dict(newest.partitions) if newest else {}).items()))
         digest = version_digest(dataset, partitions)
         before = newest.erasures if newest else ()
         _check_erased(store, dataset, partitions, newest, erasures)
-        if newest and newest.digest == digest and set(erased) <= set(before):
+        if newest and newest.digest == digest and set(erased) <= set(before) and not replaced:
             # Its own run finds it here when it is tried again after the answer to its commit was lost.
             return Committed(newest, published=newest.run_id == run_id)
         candidate = Manifest(
@@ -95,7 +99,9 @@ def commit(
             digest=digest,
             partitions=partitions,
             erasures=tuple(sorted({*before, *erased})),
+            replaced=dict(replaced or {}),
         )
+        candidate = chained(candidate, stored.data if stored else None)
         if _published(store, candidate):
             return Committed(candidate, published=True)
         time.sleep(min(_PAUSE * attempt, _LONGEST_PAUSE))
@@ -130,10 +136,29 @@ def _check_erased(
         raise ErasedMeanwhileError(found, where=dataset, fix="Nothing was published. Run it again.")
 
 
+def chained(manifest: Manifest, parent: bytes | None) -> Manifest:
+    """A manifest that names the bytes of its parent, as every one in a store does.
+
+    So the sha256 of one manifest binds all before it: who published them, when and why, which no digest covers. An
+    erasure, which replaces older ones, binds what it puts in their place by `replaced` of its own version.
+
+    Args:
+        manifest: the manifest.
+        parent: as its parent's manifest is stored; None for the first version.
+    """
+    return msgspec.structs.replace(
+        manifest, parent_sha256=None if parent is None else hashlib.sha256(parent).hexdigest()
+    )
+
+
+def encoded(manifest: Manifest) -> bytes:
+    """A manifest as it is stored."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
+
+
 def _published(store: Store, candidate: Manifest) -> bool:
     """Whether the candidate is now a version, also when the answer that said so was lost on its way."""
-    data = msgspec.json.format(msgspec.json.encode(candidate, order="deterministic"), indent=1)
-    if store.create(version_key(candidate.dataset, candidate.version), data):
+    if store.create(version_key(candidate.dataset, candidate.version), encoded(candidate)):
         return True
     winner = read_manifest(store, candidate.dataset, candidate.version)
     return (winner.run_id, winner.digest) == (candidate.run_id, candidate.digest)

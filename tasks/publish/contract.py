@@ -1,6 +1,7 @@
 """Contract: under which declaration, and which code that gives it meaning, a partition was cleaned.
 
-Belongs here: what counts as meaning, and its hash. Does not belong here: deciding what becomes of a stale partition.
+Belongs here: what counts as meaning, its hash, and the record of what a hash stands for. Does not belong here: keeping
+the record (stage), comparing two of them (rebuilt), or deciding what becomes of a stale partition.
 
 Meaning is the syntax tree of the declaration and of the code of the stages, without comments, layout and docstrings,
 and the versions of the two libraries that do what the code says. A partition whose fingerprint is another one is
@@ -13,16 +14,21 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from pydantic import TypeAdapter
 
 from schemas.errors import DeclarationError
+from schemas.policies import Source
+from schemas.records import Contract
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from schemas.dataset import Dataset
     from schemas.records import RawFile
 
 #: The folder that holds `schemas` and `tasks`.
@@ -53,12 +59,50 @@ def contract_fingerprint(declaration: str | Path) -> str:
     Raises:
         DeclarationError: the file can't be read or is no Python.
     """
-    try:
-        # A function's docstring counts in a declaration: that of a check is the reason that its rule gives.
-        source = _meaning(Path(declaration).read_bytes(), without_docstrings_of=(ast.Module, ast.ClassDef))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DeclarationError(f"can't be read: {error}", where=str(declaration)) from error
-    return _hashed([source, _code_digest()])[:32]
+    return _fingerprint(_declared(_read(declaration), str(declaration)), *_installed())
+
+
+def contract_of(dataset: Dataset, declaration: str | Path) -> Contract:
+    """What the fingerprint of a declaration and of the code that is installed stands for.
+
+    Args:
+        dataset: as the declaration gives it.
+        declaration: the file.
+
+    Raises:
+        DeclarationError: the file can't be read or is no Python.
+    """
+    text = _read(declaration)
+    code, libraries = _installed()
+    return Contract(
+        dataset=dataset.name,
+        declaration=importlib.util.decode_source(text),
+        declared=_declared(text, str(declaration)),
+        source=TypeAdapter(Source).dump_python(dataset.source, mode="json"),
+        columns=tuple(column.name for column in dataset.columns),
+        code=dict(code),
+        libraries=dict(libraries),
+    )
+
+
+def fingerprint_of(contract: Contract) -> str:
+    """The fingerprint that a record says what it stands for.
+
+    Example:
+        >>> contract = Contract("trips", "", "d" * 64, {}, (), {"tasks/ingest/jsonl.py": "c" * 64}, {"polars": "2.1.0"})
+        >>> fingerprint_of(contract)
+        'd0523b29375a355f553725334366e48d'
+    """
+    return _fingerprint(contract.declared, contract.code, contract.libraries)
+
+
+def reading_of(contract: Contract) -> Source:
+    """How raw files were read under a contract.
+
+    Raises:
+        DeclarationError: the record holds no such thing.
+    """
+    return Source(**contract.source)
 
 
 def cleaning_id(contract: str, inputs: Sequence[RawFile], erased: Iterable[str] = ()) -> str:
@@ -77,13 +121,32 @@ def cleaning_id(contract: str, inputs: Sequence[RawFile], erased: Iterable[str] 
     return _hashed([contract, *told, *sorted(erased)])[:16]
 
 
+def _read(declaration: str | Path) -> bytes:
+    try:
+        return Path(declaration).read_bytes()
+    except OSError as error:
+        raise DeclarationError(f"can't be read: {error}", where=str(declaration)) from error
+
+
+def _declared(source: bytes, where: str) -> str:
+    """A hash of what the text of a declaration means."""
+    try:
+        # A function's docstring counts in a declaration: that of a check is the reason that its rule gives.
+        return _hashed([_meaning(source, without_docstrings_of=(ast.Module, ast.ClassDef))])
+    except (SyntaxError, ValueError) as error:
+        raise DeclarationError(f"can't be read: {error}", where=where) from error
+
+
+def _fingerprint(declared: str, code: Mapping[str, str], libraries: Mapping[str, str]) -> str:
+    # The name of a module is a part too, because one that is renamed is another one to whoever imports it.
+    return _hashed([declared, libraries, code])[:32]
+
+
 @functools.cache
-def _code_digest() -> str:
-    parts = [f"{library} {importlib.metadata.version(library)}" for library in _LIBRARIES]
-    for path in _code_files():
-        # The name is a part too, because a module that is renamed is another one to whoever imports it.
-        parts += [path.relative_to(_ROOT).as_posix(), _meaning(path.read_bytes())]
-    return _hashed(parts)
+def _installed() -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The modules that give meaning, with a hash of theirs, and the libraries with their versions."""
+    code = {path.relative_to(_ROOT).as_posix(): _hashed([_meaning(path.read_bytes())]) for path in _code_files()}
+    return code, {library: importlib.metadata.version(library) for library in _LIBRARIES}
 
 
 def _code_files() -> Iterator[Path]:
@@ -112,6 +175,6 @@ def _is_text(statement: ast.stmt) -> bool:
     )
 
 
-def _hashed(parts: Sequence[str]) -> str:
+def _hashed(parts: Sequence[object]) -> str:
     """A hash over texts that can't be mistaken for one over other texts with the same characters."""
-    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()

@@ -7,17 +7,22 @@ Belongs here: the order of these, and the outcome that a run reports. Does not b
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from typing import TYPE_CHECKING
 
 from schemas.errors import DeclarationError
 from schemas.records import PartitionEntry, Role, RuleCount
 from tasks.audit import gates
+from tasks.ingest.listing import open_raw
 from tasks.ingest.stage import same_files
 from tasks.job import Job, Outcome, Settled, Staged
 from tasks.publish.balance import check_balance
 from tasks.publish.commit import commit
-from tasks.publish.contract import contract_fingerprint
+from tasks.publish.contract import contract_fingerprint, contract_of
 from tasks.publish.written import read_back, recounted
+from tasks.store import archive
+from tasks.store.contracts import keep_contract
+from tasks.store.lease import check_lease
 from tasks.store.versions import head
 
 if TYPE_CHECKING:
@@ -49,17 +54,24 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
 
     Raises:
         DeclarationError: the declaration was edited since the run began.
+        DumpChangedError, DumpUnreadableError: a raw file that is to be archived is not the one any more that was read.
         BooksError: what was written does not add up to what was read.
         GateError: a gate stopped it.
+        LeaseLostError: the run slept too long, and another one may be cleaning the partition.
         StoreError: the store can't be written.
     """
     if contract_fingerprint(job.declaration) != settled.contract:
         raise DeclarationError("it changed while the partition was cleaned", where=job.declaration, fix="Run it again.")
-    entry = _entry(job, store, staged, settled)
+    entry = entry_of(job, store, staged, settled)
     verdicts = [(rule, rule.id not in settled.broken_tables) for rule in dataset.rules if rule.kind == "table"]
     gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, entry.rules, verdicts))
     if job.dry_run:
         return _outcome(dataset, None, entry, "dry run: nothing was published", broken_tables=settled.broken_tables)
+    for raw in staged.inputs:
+        if raw.archive and not raw.redelivery_of:
+            archive.keep(store, job.dataset, raw, functools.partial(open_raw, f"{job.raw_root}/{raw.path}"))
+    keep_contract(store, settled.contract, contract_of(dataset, job.declaration))
+    check_lease(store, job.dataset, job.partition, job.run_id)
     committed = commit(
         store,
         job.dataset,
@@ -81,7 +93,13 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     )
 
 
-def _entry(job: Job, store: Store, staged: Staged, settled: Settled) -> PartitionEntry:
+def entry_of(job: Job, store: Store, staged: Staged, settled: Settled) -> PartitionEntry:
+    """What a manifest says of a settled partition, if its books balance.
+
+    Raises:
+        BooksError: what was written does not add up to what was read.
+        StoreError: it can't be read.
+    """
     entry = PartitionEntry(
         partition=job.partition,
         contract=settled.contract,

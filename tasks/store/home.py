@@ -8,9 +8,10 @@ appended to, and there is no rename, so that a folder and a bucket can both be a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from typing import BinaryIO
@@ -24,7 +25,7 @@ class Store(Protocol):
     """
 
     @property
-    def storage_options(self) -> dict[str, str] | None:
+    def storage_options(self) -> dict[str, Any] | None:
         """What polars must be told to reach a `path`; None where it needs nothing. Holds secrets: never show it."""
         ...
 
@@ -71,8 +72,13 @@ class Store(Protocol):
         """
         ...
 
-    def list(self, prefix: str) -> tuple[str, ...]:
-        """Keys that begin with the prefix, sorted; what is still being written is not among them."""
+    def list(self, prefix: str, *, after: str = "") -> tuple[str, ...]:
+        """Keys that begin with the prefix, sorted; what is still being written is not among them.
+
+        Args:
+            prefix: any text that keys begin with.
+            after: only greater ones.
+        """
         ...
 
     def exists(self, key: str) -> bool:
@@ -97,4 +103,33 @@ class Store(Protocol):
 
     def clear_unfinished(self, prefix: str) -> None:
         """Removes what killed writers left below a prefix; only for one who knows that nobody is writing there."""
+        ...
+
+    def abort_stale_uploads(self, older_than: dt.timedelta) -> int:
+        """Ends what killed writers left half sent, anywhere in the store, and says how many; a folder has none.
+
+        Args:
+            older_than: longer than any write takes.
+        """
+        ...
+
+    def hold(self, key: str, run_id: str, what: str) -> AbstractContextManager[None]:
+        """Holds a lease while the block runs; it ends with its holder, however that ends.
+
+        Args:
+            key: the lease's.
+            run_id: told to whoever is refused meanwhile.
+            what: what it is the right to clean, for messages.
+
+        Raises:
+            LeaseHeldError: another run holds it; the message says which.
+        """
+        ...
+
+    def check_held(self, key: str, run_id: str, what: str) -> None:
+        """Sees that a run still holds a lease.
+
+        Raises:
+            LeaseLostError: it does not, and somebody else may.
+        """
         ...

@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING
 from schemas.errors import SettingsError, StoreError, shown
 from tasks.store.faults import translated
 from tasks.store.home import Store
-from tasks.store.paths import is_staged
+from tasks.store.locks import locked
+from tasks.store.paths import UNFINISHED, is_staged, parts_of
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
 __all__ = ["LocalStore", "Store", "open_store"]
 
-#: What names of unfinished files begin with; no key may hold such a name.
-_UNFINISHED = ".tmp-"
 #: How file systems say that they have no hard links.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -40,11 +40,19 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 def open_store(root: str | Path) -> Store:
     """The store at a place; nothing is made there before the first write.
 
+    Args:
+        root: a folder, or `s3://bucket/prefix`.
+
     Raises:
-        SettingsError: the place is a URL.
+        SettingsError: the place is another kind of URL, or there are no credentials.
     """
+    if str(root).startswith("s3://"):
+        from tasks.store.s3 import S3Store
+
+        return S3Store(str(root))
     if "://" in str(root):
-        raise SettingsError(f"the store is {shown(root)}", expected="a folder", fix="Set WINNOW_STORE to a folder.")
+        fix = "Set WINNOW_STORE to one of them."
+        raise SettingsError(f"the store is {shown(root)}", expected="a folder or s3://bucket/prefix", fix=fix)
     return LocalStore(Path(root))
 
 
@@ -80,15 +88,18 @@ class LocalStore(Store):
     @contextlib.contextmanager
     def writing(self, key: str) -> Iterator[str]:
         """Yields a path to write to; the file gets its name after the block."""
-        target = self._place(key)
-        with translated("write", key):
-            _make_folder(target.parent)
-        with contextlib.ExitStack() as stack:
-            with translated("write", key):
-                temporary = stack.enter_context(_unfinished(target))
+        with self.unfinished(key) as temporary:
             yield str(temporary)
             with translated("write", key):
-                _name(temporary, target, key)
+                _name(temporary, self._place(key), key)
+
+    @contextlib.contextmanager
+    def unfinished(self, key: str) -> Iterator[Path]:
+        """Yields a path beside the key's file, which no listing shows; what is there is gone after the block."""
+        with contextlib.ExitStack() as stack:
+            with translated("write", key):
+                temporary = stack.enter_context(_unfinished(self._place(key)))
+            yield temporary
 
     def write_file(self, key: str, producer: Callable[[str], object]) -> None:
         """Makes a data file that `producer` writes."""
@@ -112,13 +123,14 @@ class LocalStore(Store):
         """The file of an object; without a key, the store's folder."""
         return str(self._place(key) if key else self.root)
 
-    def list(self, prefix: str) -> tuple[str, ...]:
+    def list(self, prefix: str, *, after: str = "") -> tuple[str, ...]:
         """Keys that begin with the prefix, sorted."""
         folder, slash, start = prefix.rpartition("/")
         with translated("list", prefix):
             top = self._place(folder) if folder else self.root
             found = _files(top, folder + slash) if top.exists() else iter(())
-            return tuple(sorted(key for key in found if key.startswith(folder + slash + start) and not _is_hidden(key)))
+            keys = (key for key in found if key.startswith(folder + slash + start) and key > after)
+            return tuple(sorted(key for key in keys if not _is_hidden(key)))
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under the key."""
@@ -156,12 +168,19 @@ class LocalStore(Store):
                 if _is_hidden(key):
                     (self.root / key).unlink(missing_ok=True)
 
+    def abort_stale_uploads(self, older_than: dt.timedelta) -> int:  # noqa: ARG002  # as the protocol has it
+        """There are none: what a killed writer left is gone with `clear_unfinished`."""
+        return 0
+
+    def hold(self, key: str, run_id: str, what: str) -> contextlib.AbstractContextManager[None]:
+        """Holds a lease while the block runs."""
+        return locked(self._place(key), key, run_id, what)
+
+    def check_held(self, key: str, run_id: str, what: str) -> None:
+        """A lock of the operating system is not lost while its process runs."""
+
     def _place(self, key: str) -> Path:
-        """The file of a key; a key that leads elsewhere, as a changed manifest may hold one, is refused."""
-        parts = key.split("/")
-        if any(part in ("", ".", "..") or part.startswith(_UNFINISHED) for part in parts) or not key.isprintable():
-            raise StoreError(f"{shown(key)} is no key", expected="names separated by /")
-        return self.root.joinpath(*parts)
+        return self.root.joinpath(*parts_of(key))
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -171,7 +190,7 @@ class LocalStore(Store):
 def _unfinished(target: Path) -> Iterator[Path]:
     """A new name beside the final one, whose file is gone afterwards."""
     _make_folder(target.parent)
-    temporary = target.with_name(f"{_UNFINISHED}{uuid.uuid4().hex}")
+    temporary = target.with_name(f"{UNFINISHED}{uuid.uuid4().hex}")
     try:
         yield temporary
     finally:
@@ -198,13 +217,18 @@ def _name(temporary: Path, target: Path, key: str) -> None:
         return
     _flush(temporary)
     if not _link(temporary, target) and not filecmp.cmp(temporary, target, shallow=False):
-        raise StoreError(
-            "there is a file of that name with other content",
-            expected="the same bytes, because the name says what the content depends on",
-            where=key,
-            fix="If `winnow verify` calls it damaged, or no version names it, delete it and run again; otherwise the "
-            "code was changed in a place that the contract fingerprint does not cover.",
-        )
+        raise other_content(key)
+
+
+def other_content(key: str) -> StoreError:
+    """The error for a data file that is there already, with other bytes than were to be written."""
+    return StoreError(
+        "there is a file of that name with other content",
+        expected="the same bytes, because the name says what the content depends on",
+        where=key,
+        fix="If `winnow verify` calls it damaged, or no version names it, delete it and run again; otherwise the "
+        "code was changed in a place that the contract fingerprint does not cover.",
+    )
 
 
 def _link(temporary: Path, target: Path) -> bool:
@@ -261,4 +285,4 @@ def _files(folder: Path, prefix: str) -> Iterator[str]:
 
 
 def _is_hidden(key: str) -> bool:
-    return key.rpartition("/")[2].startswith(_UNFINISHED)
+    return key.rpartition("/")[2].startswith(UNFINISHED)

@@ -13,13 +13,31 @@ import re
 import urllib.parse
 from typing import TYPE_CHECKING
 
-from schemas.errors import UsageError, shown
+from schemas.errors import StoreError, UsageError, shown
 
 if TYPE_CHECKING:
     from schemas.records import Role
 
-_STAGING = "_staging"
+_STAGING, _ARCHIVE = "_staging", "raw"
+#: What names of unfinished files begin with; no key may hold such a name.
+UNFINISHED = ".tmp-"
 _VERSION = re.compile(r"([0-9]{12})\.json")
+
+
+def parts_of(key: str) -> list[str]:
+    """The names that a key is made of.
+
+    Raises:
+        StoreError: it leads elsewhere, as a changed manifest may hold one.
+
+    Example:
+        >>> parts_of("trips/clean/x.parquet")
+        ['trips', 'clean', 'x.parquet']
+    """
+    parts = key.split("/")
+    if any(part in ("", ".", "..") or part.startswith(UNFINISHED) for part in parts) or not key.isprintable():
+        raise StoreError(f"{shown(key)} is no key", expected="names separated by /")
+    return parts
 
 
 def quote(partition: str) -> str:
@@ -163,6 +181,35 @@ def receipt_prefix(dataset: str) -> str:
 def receipt_key(dataset: str, erasure: str, version: int) -> str:
     """Key of the receipt of an erasure that was done up to a version."""
     return f"{receipt_prefix(dataset)}{erasure}-{version:012d}.json"
+
+
+def contract_key(dataset: str, fingerprint: str) -> str:
+    """Key of the record of what a contract fingerprint stands for.
+
+    Example:
+        >>> contract_key("trips", "c0" * 16)
+        'trips/_contracts/c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0.json'
+    """
+    return f"{dataset}/_contracts/{fingerprint}.json"
+
+
+#: How the name of a copy ends that is compressed by the archive, and of one that is as the raw file is.
+ARCHIVE_PACKED, ARCHIVE_PLAIN = ".zst", ".raw"
+
+
+def archive_path(sha256: str, *, packed: bool) -> str:
+    """Path of the archived copy of a raw file, relative to the data set's folder.
+
+    Example:
+        >>> archive_path("9f86d081884c7d65" * 4, packed=True)[:31]
+        'raw/9f/9f86d081884c7d659f86d081'
+    """
+    return f"{_ARCHIVE}/{sha256[:2]}/{sha256}{ARCHIVE_PACKED if packed else ARCHIVE_PLAIN}"
+
+
+def archive_prefix(dataset: str) -> str:
+    """What the keys of all archived copies of a data set begin with."""
+    return f"{dataset}/{_ARCHIVE}/"
 
 
 def version_prefix(dataset: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -34,6 +34,13 @@ class _FormatOnly(msgspec.Struct):
     format: int = MANIFEST_FORMAT
 
 
+class Stored(NamedTuple):
+    """A manifest, and the bytes in which it is stored."""
+
+    manifest: Manifest
+    data: bytes
+
+
 def list_versions(store: Store, dataset: str) -> tuple[int, ...]:
     """Numbers of all versions, rising; reads names and no manifest.
 
@@ -50,8 +57,14 @@ def head(store: Store, dataset: str) -> Manifest | None:
     Raises:
         StoreError: the store can't be listed, or the manifest is broken.
     """
+    stored = stored_head(store, dataset)
+    return stored.manifest if stored else None
+
+
+def stored_head(store: Store, dataset: str) -> Stored | None:
+    """The newest version as `head` gives it, with the bytes of its manifest."""
     versions = list_versions(store, dataset)
-    return read_manifest(store, dataset, versions[-1]) if versions else None
+    return _stored(store, dataset, versions[-1]) if versions else None
 
 
 def read_manifest(store: Store, dataset: str, version: int) -> Manifest:
@@ -61,13 +74,18 @@ def read_manifest(store: Store, dataset: str, version: int) -> Manifest:
         VersionNotFoundError: there is no such version.
         StoreError: the manifest can't be read, is broken, or is another version's.
     """
+    return _stored(store, dataset, version).manifest
+
+
+def _stored(store: Store, dataset: str, version: int) -> Stored:
     key = version_key(dataset, max(version, 0))
     if not store.exists(key):
         raise no_version(store, dataset, version)
-    manifest = _decoded(store.read(key), key)
+    data = store.read(key)
+    manifest = _decoded(data, key)
     if (manifest.dataset, manifest.version) != (dataset, version):
         raise _broken(f"is version {manifest.version} of {shown(manifest.dataset)}", f"{version} of {dataset}", key)
-    return manifest
+    return Stored(manifest, data)
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,10 @@ def test_opening_makes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
-def test_a_url_is_no_folder() -> None:
-    with pytest.raises(SettingsError, match="expected a folder"):
-        open_store("s3://bucket/store")
+@pytest.mark.parametrize("url", ["gs://bucket/store", "http://127.0.0.1/store"])
+def test_another_kind_of_url_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="expected a folder or s3://bucket/prefix"):
+        open_store(url)
 
 
 def test_create_makes_an_object_once(store: LocalStore) -> None:
