@@ -39,7 +39,7 @@ def backfill(dataset: str, first: str, last: str, dry_run: bool = False) -> list
     """
     settings = load_settings()
     pattern = registry.load(dataset, settings.folders).source.pattern
-    partitions = [name for name in list_partitions(str(settings.raw_root), pattern) if first <= name <= last]
+    partitions = [name for name in list_partitions(settings.raw_root, pattern) if first <= name <= last]
     if not partitions:
         raise DumpMissingError(f"no partition from {shown(first)} to {shown(last)}", where=dataset)
     outcomes: list[Outcome] = []

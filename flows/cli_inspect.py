@@ -33,7 +33,7 @@ _NOTES = 20
 def _store() -> Store:
     from tasks.store.local import open_store
 
-    return open_store(str(load_settings().store_root))
+    return open_store(load_settings().store_root)
 
 
 def list_datasets(*, as_json: AsJson = False) -> None:
@@ -179,7 +179,7 @@ def verify(
         # A manifest that can't be read is a finding, so it is not opened before.
         store = _store()
         dataset, version = named(store, reference)
-        raw_root = None if raw is False else str(load_settings().raw_root)
+        raw_root = None if raw is False else load_settings().raw_root
         with progress() as show:
             report = verify_version(store, dataset, version, raw_root=raw_root, deep=bool(raw), progress=show)
         emit(report) if as_json else _say_verified(report)
@@ -215,7 +215,7 @@ def explain(
     with told(as_json=as_json):
         store = _store()
         manifest = manifest_of(store, dataset)
-        found = explained(store, manifest, RecordId.parse(record), str(load_settings().raw_root))
+        found = explained(store, manifest, RecordId.parse(record), load_settings().raw_root)
         emit(found) if as_json else _say_explained(found)
 
 

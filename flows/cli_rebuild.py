@@ -40,7 +40,7 @@ def rebuild(
 
     with told(as_json=as_json):
         settings = load_settings()
-        store = open_store(str(settings.store_root))
+        store = open_store(settings.store_root)
         manifest = manifest_of(store, reference)
         for name in partition or ():
             if name not in manifest.partitions:
@@ -50,7 +50,7 @@ def rebuild(
                 store,
                 manifest,
                 declaration=registry.locate(manifest.dataset, settings.folders),
-                raw_root=str(settings.raw_root),
+                raw_root=settings.raw_root,
                 partitions=partition,
                 progress=show,
             )

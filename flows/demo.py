@@ -6,6 +6,7 @@ flows, which are the ones that production runs.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.backfill import backfill
@@ -16,6 +17,8 @@ from flows.nightly import nightly
 from flows.outcomes import print_outcomes
 from flows.references import manifest_of
 from flows.settings import load_settings
+from schemas.errors import SettingsError, shown
+from tasks.ingest.listing import is_url
 from tasks.report.quarantine import set_aside
 from tasks.store.local import open_store
 from tasks.store.versions import open_version
@@ -41,7 +44,10 @@ def demo(nights: int, *, as_json: bool) -> None:
     """
     settings = load_settings()
     tell = (lambda _text="": None) if as_json else say
-    layout = lay_out(settings.raw_root, nights=nights)
+    if is_url(settings.raw_root):
+        found, fix = f"the raw root is {shown(settings.raw_root)}", "Unset WINNOW_RAW, or set it to a folder."
+        raise SettingsError(found, expected="a folder for the demo's dumps", fix=fix)
+    layout = lay_out(Path(settings.raw_root), nights=nights)
     dates = layout.partitions[_HISTORY]
     tell(f"{len(layout.files)} dumps of {len(layout.partitions)} data sets lie in {settings.raw_root}.")
     for fault in layout.faults:

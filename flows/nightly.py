@@ -27,7 +27,7 @@ def newest(dataset: str) -> str:
     declared = registry.load(dataset, settings.folders)
     found = list_partitions(settings.raw_root, declared.source.pattern)
     if not found:
-        raise DumpMissingError(f"no file matches {shown(declared.source.pattern)}", where=str(settings.raw_root))
+        raise DumpMissingError(f"no file matches {shown(declared.source.pattern)}", where=settings.raw_root)
     return found[-1]
 
 

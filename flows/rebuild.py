@@ -4,7 +4,7 @@ Belongs here: laying out the raw files as they were, and the order of the stages
 does (tasks), what a difference means (tasks/publish/rebuilt), or publishing: nothing of the store changes.
 
 A partition at a time is cleaned in a folder for temporary files, from links to the dump's files where they are as they
-were, or from copies out of the archive. Gates are not asked: they say whether to publish, not what.
+were, or from copies out of the archive or a bucket. Gates are not asked: they say whether to publish, not what.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from schemas.errors import DumpChangedError, StoreError, WinnowError, shown
 from schemas.records import PartitionEntry
 from tasks.dedupe.stage import settle
 from tasks.erasure.journal import take_along
+from tasks.ingest.listing import is_url
 from tasks.ingest.stage import stage_partition
 from tasks.job import Job
 from tasks.publish.contract import contract_fingerprint, contract_of
@@ -105,7 +106,8 @@ def _cleaned(
             with original(store, dataset, raw_root, raw) as found:
                 if found.stream is None:
                     raise DumpChangedError(found.trouble, where=shown(raw.path))
-                _lay_out(found, _place(job.raw_root, raw.path), Path(raw_root, raw.path))
+                dump = None if is_url(raw_root) else Path(raw_root, raw.path)
+                _lay_out(found, _place(job.raw_root, raw.path), dump)
         scratch, declared = job.open_store(), job.load()
         take_along(store, scratch, dataset)
         name = f"{dataset} {published.partition}"
@@ -121,9 +123,9 @@ def _place(root: str, path: str) -> Path:
     return Path(root, path)
 
 
-def _lay_out(found: Original, place: Path, dump: Path) -> None:
+def _lay_out(found: Original, place: Path, dump: Path | None) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    if found.place == "dump" and dump.is_file():
+    if found.place == "dump" and dump:
         place.symlink_to(dump)
     elif found.stream:
         with place.open("wb") as copy:

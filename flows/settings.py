@@ -16,34 +16,48 @@ from pathlib import Path
 
 import msgspec
 
+from flows import credentials
 from schemas.errors import SettingsError, nearest, shown
 
 _FILE = "winnow.toml"
 _PREFIX = "WINNOW_"
+_OF_THE_STORE = ("s3_endpoint", "s3_region", "s3_profile", "s3_credentials_block", "s3_patience", "scratch")
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings; each is also an environment variable, `WINNOW_` and its name in capitals."""
 
     store: str = ".winnow/store"
-    """Root of the version store."""
+    """Root of the version store: a folder, or `s3://bucket/prefix`."""
     raw: str = ".winnow/raw"
-    """Root below which the patterns of sources lie."""
+    """Root below which the patterns of sources lie: a folder, or `s3://bucket/prefix`."""
     datasets: tuple[str, ...] = ()
     """Folders with further declarations; in the environment separated as in PATH."""
+    s3_endpoint: str | None = None
+    """URL of the S3 server; without it AWS's, or what AWS_ENDPOINT_URL names."""
+    s3_region: str | None = None
+    """Its region."""
+    s3_profile: str | None = None
+    """Profile in ~/.aws that has the credentials."""
+    s3_credentials_block: str | None = None
+    """Name of the Prefect block (AwsCredentials) that has them."""
+    s3_patience: str | None = None
+    """Seconds for which a failing request to S3 is tried again."""
+    scratch: str | None = None
+    """Folder on this machine for what a run keeps beside a store on S3."""
 
     signing_key: str = ".winnow/signing-key.pem"
     """Ed25519 private key in PEM that signs the receipts of erasures; made there when it is first needed."""
 
     @property
-    def store_root(self) -> Path:
-        """The store's root, absolute, so that a worker in another folder finds the same."""
-        return Path(self.store).expanduser().absolute()
+    def store_root(self) -> str:
+        """The store's root: a URL, or an absolute folder, so that a worker in another one finds the same."""
+        return _root(self.store)
 
     @property
-    def raw_root(self) -> Path:
-        """The raw dumps' root, absolute."""
-        return Path(self.raw).expanduser().absolute()
+    def raw_root(self) -> str:
+        """The raw dumps' root, as the store's."""
+        return _root(self.raw)
 
     @property
     def signing_key_path(self) -> Path:
@@ -56,10 +70,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(Path(folder).expanduser().absolute() for folder in self.datasets)
 
 
+def _root(place: str) -> str:
+    return place.rstrip("/") if "://" in place else str(Path(place).expanduser().absolute())
+
+
 def load_settings() -> Settings:
     """Reads the settings file, if there is one, and the environment.
 
     The file is `winnow.toml` in the current folder, or what WINNOW_SETTINGS names.
+
+    What the store has to know of them is put into the environment.
 
     Raises:
         SettingsError: the named file is missing or no TOML, or a setting is unknown or of another type.
@@ -70,11 +90,16 @@ def load_settings() -> Settings:
         if found:
             values[name] = [part for part in found.split(os.pathsep) if part] if name == "datasets" else found
     try:
-        return msgspec.convert(values, Settings)
+        settings = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
-        raise SettingsError(
-            str(error), where=_FILE, fix="All settings are paths; datasets is a list of them."
-        ) from None
+        fix = "All settings are text; datasets is a list of paths."
+        raise SettingsError(str(error), where=_FILE, fix=fix) from None
+    for name in _OF_THE_STORE:
+        # The store knows no settings file: it finds there what a worker in another process finds, too.
+        if value := getattr(settings, name):
+            os.environ.setdefault(_PREFIX + name.upper(), value)
+    credentials.install()
+    return settings
 
 
 def _file_values() -> dict[str, object]:

@@ -66,8 +66,8 @@ class StagedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Keys of its rejected records."""
     text: str | None = None
     """Key of its decompressed text, if it is compressed; else the raw file itself is read again."""
-    stamp: tuple[int, int] | None = None
-    """When the raw file was last changed (nanoseconds) and its inode, as it was opened."""
+    stamp: str | None = None
+    """What changes when the raw file does, as it was when it was opened."""
 
 
 class Staged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -65,6 +65,7 @@ SHELL = (
     "tasks/erasure/search.py",  # reads all versions
     "tasks/erasure/sweep.py",  # reads every object
     "tasks/ingest/listing.py",  # finds and opens raw files
+    "tasks/ingest/bucket.py",  # does so in a bucket
     "tasks/ingest/workbook*.py",  # reads a workbook in a process of its own
     "tasks/job.py",  # loads the declaration that it names
     "tasks/publish/commit.py",  # the one act of publishing is one of the store

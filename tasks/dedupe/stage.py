@@ -271,5 +271,5 @@ def _text(job: Job, store: Store, file: StagedFile) -> Iterator[BinaryIO]:
     with open_raw(f"{job.raw_root}/{file.raw.path}") as raw:
         yield raw
         # Asked for afterwards, so that what was read is of the unchanged file.
-        if file.stamp and stamp_of(raw) != tuple(file.stamp):
+        if file.stamp and stamp_of(raw) != file.stamp:
             raise DumpChangedError("it changed while it was read", where=shown(file.raw.path), fix="Run it again.")

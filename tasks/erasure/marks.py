@@ -13,10 +13,10 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-import polars as pl
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    import polars as pl
 
     from schemas.records import RawFile
 
@@ -90,7 +90,7 @@ class Tombstones:
 
 
 def _none_of(texts: pl.Series) -> pl.Series:
-    return pl.repeat(value=False, n=len(texts), eager=True)
+    return texts.is_null() & False
 
 
 def hashed(salt: bytes, column: str, text: str) -> str:

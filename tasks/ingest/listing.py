@@ -1,6 +1,7 @@
-"""Listing: the raw files of a dump, found and opened.
+"""Listing: the raw files of a dump, found and opened, below a folder or a prefix of a bucket.
 
-Belongs here: everything by which ingest touches a disk. Does not belong here: what is in a file.
+Belongs here: everything by which ingest touches a disk. Does not belong here: what is in a file, or how a bucket is
+asked (tasks/ingest/bucket).
 
 A pattern is matched one path component after another. `*` is any run of characters but `/`, `?` is any one; a name that
 begins with a full stop matches only a pattern that does, since tools write unfinished files under such names.
@@ -13,22 +14,25 @@ import re
 import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, cast
 
 from schemas.errors import DumpMissingError, DumpUnreadableError, UsageError, shown
+from tasks.ingest import bucket
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _PARTITION = "{partition}"
+#: Stands for a partition, whose name may hold a wildcard that is none; no path can hold it.
+_NO_WILDCARD = "\0"
 
 
 def list_raw(root: str | Path, pattern: str, partition: str) -> list[str]:
     """Paths of a partition's raw files, relative to the raw root, with `/`, sorted.
 
     Args:
-        root: the raw root.
+        root: the raw root: a folder, or `s3://bucket/prefix`.
         pattern: as `Source.pattern`.
         partition: stands where `{partition}` stands, literally.
 
@@ -39,18 +43,18 @@ def list_raw(root: str | Path, pattern: str, partition: str) -> list[str]:
     """
     if not partition or partition.startswith(".") or any(character in partition for character in "/\\\0"):
         raise UsageError(f"{shown(partition)} is no partition", expected="a name without / and \\, such as 2026-11-01")
-    found = sorted(path for path, _ in _matches(Path(root), pattern, partition))
+    found = sorted(_matches(root, pattern, partition), key=lambda match: match.path)
     if not found:
         raise DumpMissingError(
             f"no file matches {shown(pattern.replace(_PARTITION, partition))}",
             where=shown(root),
             fix="Check the raw root, the pattern, and whether the dump has arrived.",
         )
-    for path in found:
-        if Path(root, path).is_dir():
+    for match in found:
+        if not match.folder.is_file(match.name):
             fix = "Let the pattern name files: add /* to take those in the folder."
-            raise DumpUnreadableError("a folder", expected="a file", where=shown(path), fix=fix)
-    return found
+            raise DumpUnreadableError("a folder", expected="a file", where=shown(match.path), fix=fix)
+    return [match.path for match in found]
 
 
 def list_partitions(root: str | Path, pattern: str) -> list[str]:
@@ -62,7 +66,7 @@ def list_partitions(root: str | Path, pattern: str) -> list[str]:
         DumpMissingError: the raw root itself is not there.
         DumpUnreadableError: a folder can't be listed.
     """
-    return sorted({partition for _, partition in _matches(Path(root), pattern, None)})
+    return sorted({match.partition for match in _matches(root, pattern, None)})
 
 
 def open_raw(url: str | Path) -> io.BufferedReader:
@@ -71,6 +75,8 @@ def open_raw(url: str | Path) -> io.BufferedReader:
     Raises:
         DumpUnreadableError: it is gone, is not a regular file, or may not be read.
     """
+    if is_url(url):
+        return bucket.open_object(str(url))
     path = Path(url)
     try:
         # A pipe or a device would make the reader wait for ever.
@@ -87,16 +93,31 @@ def raw_size(url: str | Path) -> int:
     Raises:
         DumpUnreadableError: it is gone or may not be looked at.
     """
+    if is_url(url):
+        return bucket.object_size(str(url))
     try:
         return Path(url).stat().st_size
     except (OSError, ValueError) as error:
         raise _unreadable(Path(url), error) from error
 
 
-def stamp_of(stream: io.BufferedReader) -> tuple[int, int]:
-    """When an open raw file was last changed, in nanoseconds, and its inode: another stamp means another content."""
-    told = os.fstat(stream.fileno())
-    return told.st_mtime_ns, told.st_ino
+def stamp_of(stream: io.BufferedReader) -> str:
+    """What changes when an open raw file does: when it was last changed and its inode, or what its bucket says."""
+    told = bucket.stamp(stream.raw)
+    if told is not None:
+        return told
+    found = os.fstat(stream.fileno())
+    return f"{found.st_mtime_ns} {found.st_ino}"
+
+
+def is_url(place: str | Path) -> bool:
+    """Whether a place is in a bucket.
+
+    Example:
+        >>> is_url("s3://dumps/raw"), is_url("/data/raw")
+        (True, False)
+    """
+    return str(place).startswith("s3://")
 
 
 def scratch_file() -> BinaryIO:
@@ -104,39 +125,85 @@ def scratch_file() -> BinaryIO:
     return cast("BinaryIO", tempfile.TemporaryFile())
 
 
-def _matches(root: Path, pattern: str, partition: str | None) -> Iterator[tuple[str, str]]:
-    """Path and partition of everything that matches, in no particular order."""
-    if not root.is_dir():
+class _Folder(Protocol):
+    """A folder, or what stands for one."""
+
+    place: str
+
+    def names(self, start: str) -> Iterable[str]:
+        """Names of what is in it; those that don't begin so may be left out."""
+
+    def is_folder(self, name: str) -> bool:
+        """Whether one of them is a folder."""
+
+    def is_file(self, name: str) -> bool:
+        """Whether one of them is anything else."""
+
+    def below(self, name: str) -> _Folder:
+        """One of them, a folder."""
+
+
+class _Match(NamedTuple):
+    path: str
+    partition: str
+    folder: _Folder
+    name: str
+
+
+class _LocalFolder:
+    """A folder on a disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.place = path, str(path)
+
+    def names(self, start: str) -> list[str]:  # noqa: ARG002  # a disk gives all in one go
+        try:
+            return [entry.name for entry in self._path.iterdir()]
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
+
+    def is_folder(self, name: str) -> bool:
+        return (self._path / name).is_dir()
+
+    def is_file(self, name: str) -> bool:
+        return not self.is_folder(name)
+
+    def below(self, name: str) -> _Folder:
+        return _LocalFolder(self._path / name)
+
+
+def _matches(root: str | Path, pattern: str, partition: str | None) -> Iterator[_Match]:
+    """Everything that matches, in no particular order."""
+    folder: _Folder = bucket.BucketFolder.root(str(root)) if is_url(root) else _LocalFolder(Path(root))
+    if not is_url(root) and not Path(root).is_dir():
         fix = "Set the raw root to the folder that the dumps arrive in."
         raise DumpMissingError("no folder there", expected="the raw root", where=shown(root), fix=fix)
     components = [component for component in pattern.split("/") if component]
-    yield from _walk(root, "", components, partition, partition or "")
+    yield from _walk(folder, "", components, partition, partition or "")
 
 
-def _walk(
-    folder: Path, path: str, components: list[str], partition: str | None, known: str
-) -> Iterator[tuple[str, str]]:
+def _walk(folder: _Folder, path: str, components: list[str], partition: str | None, known: str) -> Iterator[_Match]:
     pattern, below = _component_pattern(components[0], partition), components[1:]
-    for name in _names(folder):
+    for name in folder.names(_literal_start(components[0], partition)):
         found = pattern.fullmatch(name)
         if found is None or name.startswith(".") > components[0].startswith("."):
             continue
-        _check_encoding(folder, name)
+        _check_encoding(folder.place, name)
         named = found.groupdict().get("partition") or known
         if not below:
-            yield path + name, named
-        elif (folder / name).is_dir():
-            yield from _walk(folder / name, f"{path}{name}/", below, partition, named)
+            yield _Match(path + name, named, folder, name)
+        elif folder.is_folder(name):
+            yield from _walk(folder.below(name), f"{path}{name}/", below, partition, named)
 
 
-def _names(folder: Path) -> list[str]:
-    try:
-        return [entry.name for entry in folder.iterdir()]
-    except OSError as error:
-        raise _unreadable(folder, error) from error
+def _literal_start(component: str, partition: str | None) -> str:
+    """What every name begins with that can match."""
+    known = component if partition is None else component.replace(_PARTITION, _NO_WILDCARD)
+    start = re.split(r"[*?]|" + re.escape(_PARTITION), known, maxsplit=1)[0]
+    return start.replace(_NO_WILDCARD, partition or "")
 
 
-def _check_encoding(folder: Path, name: str) -> None:
+def _check_encoding(folder: str, name: str) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -46,6 +46,8 @@ def unchanged(job: Job, store: Store, dataset: Dataset) -> Outcome | None:
         return None
     if not same_files(job, dataset, entry.inputs):
         return None
+    if not all(store.exists(archive.key_of_copy(job.dataset, raw)) for raw in entry.inputs if raw.archive):
+        return None  # cleaning again publishes nothing, but keeps the copies anew
     return _outcome(dataset, newest, entry, "unchanged since then: nothing new was published")
 
 

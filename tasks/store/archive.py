@@ -71,7 +71,7 @@ def keep(store: Store, dataset: str, raw: RawFile, opened: Callable[[], Abstract
                 )
     with copy_of(store, dataset, raw) as copy, translated("read", key):
         if _sha256(copy) != raw.sha256:
-            fix = "`winnow verify` says where it is damaged; delete it and run again while the dump is there."
+            fix = "Delete it and run again while the dump is there; `winnow verify` says where it is damaged."
             raise StoreError("the archived copy has other bytes than the raw file", where=key, fix=fix)
 
 

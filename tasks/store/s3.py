@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
-import urllib.parse
+import re
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import SettingsError, StoreError, shown
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from tasks.store.bucket import Facts
+
+
+#: Names of buckets, also the old ones with capitals and underscores.
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 
 
 class S3Store(Store):
@@ -216,13 +220,13 @@ def bucket_of(url: str) -> tuple[Bucket, str]:
     Raises:
         SettingsError: the URL names no bucket, or there are no credentials.
     """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme != "s3" or not parts.netloc or parts.netloc != parts.hostname or parts.query or parts.fragment:
+    name, _, path = url.removeprefix("s3://").partition("/")
+    if not _BUCKET.fullmatch(name):
         expected, fix = "s3://bucket/prefix", "Endpoint and credentials are settings of their own."
         # Somebody may have put a password into it.
         raise SettingsError(f"{shown(url.rpartition('@')[2])} names no bucket", expected=expected, fix=fix)
-    prefix = "/".join(filter(None, parts.path.split("/")))
-    return Bucket(parts.netloc, access()), f"{prefix}/" if prefix else ""
+    prefix = "/".join(filter(None, path.split("/")))
+    return Bucket(name, access()), f"{prefix}/" if prefix else ""
 
 
 def _missing(key: str) -> StoreError:

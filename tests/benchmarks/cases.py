@@ -178,6 +178,8 @@ def bare_small(folder: Path) -> Work:
 
 def demo(_folder: Path) -> Work:
     """Lays out the demo's dumps and cleans those that it cleans; answers with the id of a record that was set aside."""
+    from pathlib import Path
+
     from flows.clean import PLAIN, clean, job_of
     from flows.demo_dumps import lay_out
     from flows.references import manifest_of
@@ -188,12 +190,12 @@ def demo(_folder: Path) -> Work:
     settings = load_settings()
 
     def work() -> Parts:
-        partitions = lay_out(settings.raw_root).partitions
+        partitions = lay_out(Path(settings.raw_root)).partitions
         jobs = [job_of("flights", partition, reason="backfill") for partition in partitions["flights"]]
         jobs += [job_of(name, each[-1], reason="nightly") for name, each in partitions.items() if name != "flights"]
         for job in jobs:
             clean(job, PLAIN)
-        store = open_store(str(settings.store_root))
+        store = open_store(settings.store_root)
         found = set_aside(store, manifest_of(store, "flights"), limit=1)
         return Parts(answer=found.records[0].record)
 

@@ -36,6 +36,7 @@ from tasks.store.paths import file_key, version_key
 from tasks.store.versions import list_versions, open_version, read_manifest
 from tests.campaign.originals import workbook
 from tests.partitions import build, publish, write
+from tests.s3_server import S3Server, put_tree
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -106,15 +107,14 @@ NEXT: dict[str, bytes] = {
 }
 DAYS = {"2026-10-01": DUMP, "2026-10-02": NEXT}
 
-STORES = ["local"]
-
 
 class Home:
     """A place with dumps, a declaration and a store."""
 
-    def __init__(self, folder: Path, store_root: str) -> None:
+    def __init__(self, folder: Path, store_root: str, raw_root: str | None = None) -> None:
         self.folder, self.store_root = folder, store_root
         self.raw, self.declaration = folder / "raw", folder / "notes.py"
+        self.raw_root = raw_root or str(self.raw)
 
     @property
     def store(self) -> Store:
@@ -132,18 +132,18 @@ class Home:
             for name, data in files.items():
                 (self.raw / day / name).write_bytes(data)
 
-    def clean(self, day: str) -> Outcome:
-        return clean(Job("notes", day, str(self.declaration), str(self.raw), self.store_root, "run"), PLAIN)
+    def clean(self, day: str, run_id: str = "run") -> Outcome:
+        return clean(Job("notes", day, str(self.declaration), self.raw_root, self.store_root, run_id), PLAIN)
 
     def verify(self, *, deep: bool = True, version: int | None = None) -> VerifyReport:
-        return verify_version(self.store, "notes", version, raw_root=str(self.raw), deep=deep)
+        return verify_version(self.store, "notes", version, raw_root=self.raw_root, deep=deep)
 
     def rebuild(self, version: int | None = None, **wanted: list[str]) -> Rebuilt:
         manifest = open_version(self.store, "notes", version).manifest
-        return rebuild(self.store, manifest, declaration=self.declaration, raw_root=str(self.raw), **wanted)
+        return rebuild(self.store, manifest, declaration=self.declaration, raw_root=self.raw_root, **wanted)
 
     def explain(self, record: str) -> Explanation:
-        return explain(self.store, self.manifest, RecordId.parse(record), str(self.raw))
+        return explain(self.store, self.manifest, RecordId.parse(record), self.raw_root)
 
     def input(self, path: str) -> RawFile:
         day = self.manifest.partitions[path.partition("/")[0]]
@@ -155,16 +155,11 @@ class Home:
         return Home(folder, str(folder / "store"))
 
 
-@pytest.fixture(scope="module", params=STORES)
-def store_root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where a store may be made; only read from, once it is filled."""
-    return str(tmp_path_factory.mktemp("home") / "notes" / "store")
-
-
 @pytest.fixture(scope="module")
-def sound(store_root: str) -> Home:
-    """A store of two versions, and its dumps."""
-    home = Home(Path(store_root).parent, store_root)
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A store of two versions, and its dumps; only read from."""
+    folder = tmp_path_factory.mktemp("sound") / "notes"
+    home = Home(folder, str(folder / "store"))
     home.lay_out()
     for day in DAYS:
         assert home.clean(day).published
@@ -258,13 +253,12 @@ def test_a_byte_flipped_in_the_archive_is_found(home: Home, path: str) -> None:
     raw = home.input(path)
     assert raw.archive
     place = Path(home.store.path(file_key("notes", raw.archive)))
-    for at in (0, place.stat().st_size // 2, place.stat().st_size - 1):
+    size = place.stat().st_size
+    for at, deep in ((0, False), (size // 2, True), (size - 1, False)):
         flip(place, at)
-        for deep in (True, False):
-            report = home.verify(deep=deep)
-            assert [(each.kind, each.path) for each in report.findings] == [(Kind.ARCHIVE, f"notes/{raw.archive}")]
+        report = home.verify(deep=deep)
+        assert [(each.kind, each.path) for each in report.findings] == [(Kind.ARCHIVE, f"notes/{raw.archive}")]
         flip(place, at)
-    assert home.verify(deep=False).ok
 
 
 def test_a_record_of_a_contract_that_is_gone_or_another_ones_is_found(home: Home) -> None:
@@ -417,6 +411,25 @@ def test_nothing_is_published_over_a_damaged_copy(home: Home) -> None:
     with pytest.raises(StoreError, match="copy"):
         home.clean("2026-10-03")
     assert list_versions(home.store, "notes") == (1, 2)
+
+
+def test_a_copy_that_was_removed_is_kept_anew_by_running_again(home: Home) -> None:
+    raw = home.input("2026-10-01/1.csv")
+    assert raw.archive
+    home.store.delete(file_key("notes", raw.archive))
+    assert not home.verify(deep=False).ok
+    assert not home.clean("2026-10-01", "again").published
+    assert home.verify(deep=False).ok
+    assert list_versions(home.store, "notes") == (1, 2)
+
+
+def test_a_dry_run_keeps_no_copy(home: Home) -> None:
+    (home.raw / "2026-10-03").mkdir()
+    (home.raw / "2026-10-03/1.csv").write_bytes(_csv(1000).encode())
+    before = home.store.list("notes/")
+    job = Job("notes", "2026-10-03", str(home.declaration), str(home.raw), home.store_root, "run", dry_run=True)
+    assert clean(job, PLAIN).books.kept
+    assert home.store.list("notes/") == before
 
 
 def test_a_dump_that_changes_before_it_is_archived_stops_the_partition(home: Home) -> None:
@@ -620,3 +633,48 @@ def test_progress_is_told(sound: Home) -> None:
     shares = [share for what, share in told if what == "2026-10-02: 2026-10-02/2.csv"]
     assert all(before <= after for before, after in itertools.pairwise(shares))
     assert shares[-1] == 1.0
+
+
+# --- in a bucket ------------------------------------------------------------------------------------------------------
+
+
+def objects(s3: S3Server, name: str, prefix: str) -> list[str]:
+    found = s3.client().list_objects_v2(Bucket=name, Prefix=prefix)
+    return [each["Key"] for each in found.get("Contents", [])]
+
+
+@pytest.mark.s3
+@pytest.mark.slow
+def test_all_of_it_holds_where_store_and_dumps_are_in_a_bucket(
+    s3: S3Server, bucket: str, sound: Home, tmp_path: Path
+) -> None:
+    name = bucket.removeprefix("s3://")
+    home = Home(tmp_path / "notes", f"{bucket}/store", f"{bucket}/raw")
+    home.lay_out()
+    put_tree(s3.client(), name, "raw/", home.raw)
+    shutil.rmtree(home.raw)
+    for day in DAYS:
+        assert home.clean(day).published
+    assert home.manifest.digest == sound.manifest.digest
+    assert home.verify().reread == home.verify().records
+    assert home.rebuild(1).same
+    assert home.rebuild(2).same
+    raw = home.input("2026-10-01/2.csv")
+    assert home.explain(f"{raw.sha256}:5").raw == own_bytes(raw, 5)
+    for key in objects(s3, name, "raw/"):
+        s3.client().delete_object(Bucket=name, Key=key)
+    report = home.verify()
+    assert report.ok
+    assert (report.reread, len(report.notes)) == (report.records, len(DUMP) + len(NEXT))
+    assert home.rebuild(1).same
+    assert home.rebuild(2).same
+    for path in ("2026-10-01/2.csv", "2026-10-01/3.csv.gz", "2026-10-01/6.parquet"):
+        raw = home.input(path)
+        found = home.explain(f"{raw.sha256}:5")
+        assert found.raw == own_bytes(raw, 5)
+        assert "the archive: the dump can't be opened" in found.raw_from
+    (key,) = (key for key in objects(s3, name, "store/notes/raw/") if raw.sha256 in key)
+    data = bytearray(s3.client().get_object(Bucket=name, Key=key)["Body"].read())
+    data[100] ^= 1
+    s3.client().put_object(Bucket=name, Key=key, Body=bytes(data))
+    assert kinds(home.verify()) == {Kind.ARCHIVE, Kind.RAW}
