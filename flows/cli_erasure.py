@@ -126,7 +126,15 @@ def erase(
         pem, place = signing_key()
         key = load_key(pem, place)
         asked_by = by or getpass.getuser()
-        receipt = erase_subject(store, declared, condition, asked_by=asked_by, run_id=str(uuid.uuid4()), key=key)
+        receipt = erase_subject(
+            store,
+            declared,
+            condition,
+            asked_by=asked_by,
+            run_id=str(uuid.uuid4()),
+            key=key,
+            raw_root=str(load_settings().raw_root),
+        )
         emit(receipt) if as_json else _say_receipt(receipt)
 
 
@@ -138,7 +146,7 @@ def _say_plan(plan: Planned) -> None:
     for partition in plan.partitions:
         say(f"  partition {partition} is rewritten")
     for each in plan.raw:
-        say(f"  left as it is: raw dump {each} records")
+        say(f"  raw dump {each} records; {'made blank' if plan.blanks_dumps else 'left as it is'}")
     if plan.known == "begun":
         say("  An erasure of the same was begun and is finished by this command.")
 

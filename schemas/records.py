@@ -199,6 +199,9 @@ class RawFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a delimited file was read; None for other formats."""
     chunks: str = ""
     """CRC-32 of each MiB as stored, eight hexadecimal digits each: where it is damaged can be told without it."""
+    blanked: str | None = None
+    """sha256 of the file since its erased records are overwritten, in the archive or in the dump; `sha256`
+    stays the identity of its records."""
     archive: str | None = None
     """Path of the copy that the store keeps, relative to the data set's folder; None where none is asked for."""
 

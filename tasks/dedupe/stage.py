@@ -14,12 +14,13 @@ import msgspec
 import polars as pl
 
 from schemas.errors import DumpChangedError, shown
-from schemas.records import FILE, INPUT, LINEAGE, RECORD, Role, RuleCount, Severity
+from schemas.records import FILE, INPUT, LINEAGE, RAW, RECORD, Role, RuleCount, Severity
 from tasks.dedupe import ledger
 from tasks.dedupe.candidates import Candidates
 from tasks.dedupe.exact import PLACE
 from tasks.dedupe.removed import Removed
 from tasks.dedupe.verdicts import Limits, Verdicts
+from tasks.erasure.blanking import is_blank
 from tasks.erasure.journal import tombstones
 from tasks.erasure.matching import in_bytes, in_cells, in_typed
 from tasks.erasure.withdrawal import withdrawn
@@ -146,9 +147,21 @@ class _Partition:
         parts += [in_cells(marks, self.plan, self._scan([key]), PLACE).collect() for key in self.staged.flagged]
         rejects = [key for file in self.staged.files for key in file.rejects]
         parts += [self._scan([key]).filter(in_bytes(marks, self.plan)).select(PLACE).collect() for key in rejects]
+        parts += [self._scan([key]).filter(self._is_blank()).select(PLACE).collect() for key in rejects]
         for number, record in pl.concat(parts).rows():
             found.add((self.inputs[number].sha256, record))
         return found
+
+    def _is_blank(self) -> pl.Expr:
+        """Whether an unparsed record is all that is left of an erased one in its raw file."""
+        blanked = {number: raw for number, raw in enumerate(self.inputs) if raw.blanked}
+
+        def told(rows: pl.Series) -> pl.Series:
+            pairs = zip(rows.struct.field(INPUT), rows.struct.field(RAW), strict=True)
+            found = [number in blanked and raw is not None and is_blank(raw, blanked[number]) for number, raw in pairs]
+            return pl.Series(found, dtype=pl.Boolean)
+
+        return pl.struct(INPUT, RAW).map_batches(told, return_dtype=pl.Boolean, is_elementwise=True)
 
     def _frames(self) -> dict[Role, pl.LazyFrame]:
         """The rows of each published file; the clean table always has one, the others where there may be rows."""

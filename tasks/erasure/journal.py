@@ -17,7 +17,7 @@ import msgspec
 from schemas.errors import StoreError, shown
 from schemas.records import OutputFile
 from tasks.erasure.marks import Tombstones, hashed
-from tasks.store.paths import erasure_key, erasure_prefix, salt_key
+from tasks.store.paths import blanked_prefix, erasure_key, erasure_prefix, salt_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +112,16 @@ def write_erasure(store: Store, dataset: str, erasure: Erasure) -> None:
     """
     data = msgspec.json.format(msgspec.json.encode(erasure, order="deterministic"), indent=1)
     store.replace(erasure_key(dataset, erasure.id), data)
+
+
+def originals_of_blanked(store: Store, dataset: str) -> dict[str, str]:
+    """sha256 of each raw file whose erased records are blank -> the one that it had before.
+
+    Raises:
+        StoreError: the store can't be listed.
+    """
+    names = (key.rpartition("/")[2].partition("-") for key in store.list(blanked_prefix(dataset)))
+    return {blanked: original for blanked, _, original in names}
 
 
 def take_along(store: Store, other: Store, dataset: str) -> None:

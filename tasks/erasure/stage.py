@@ -25,6 +25,7 @@ import msgspec
 
 from schemas.errors import ErasureIncompleteError, LeaseHeldError, UnknownNameError, UsageError, shown
 from tasks.erasure import journal, leftovers
+from tasks.erasure.copies import blank_dump, erased_spans
 from tasks.erasure.journal import Erasure, Replacement, StoredObject
 from tasks.erasure.marks import Subject, hashed
 from tasks.erasure.matching import canonical_texts
@@ -36,11 +37,11 @@ from tasks.erasure.sweep import left_over
 from tasks.normalise.plan import NormalisePlan
 from tasks.publish.commit import commit, encoded
 from tasks.publish.digest import version_digest
-from tasks.store.paths import erasure_key, file_key, receipt_key, receipt_prefix, version_key
+from tasks.store.paths import archive_prefix, erasure_key, file_key, receipt_key, receipt_prefix, version_key
 from tasks.store.versions import head, list_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -66,6 +67,8 @@ class Planned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     partitions: tuple[str, ...]
     raw: tuple[str, ...]
     """Raw dumps that hold some of the records, each with how many."""
+    blanks_dumps: bool = False
+    """Whether the records are made blank in the dumps, where that can be."""
     known: str | None = None
     """`begun` or `done`, if the same was asked for before."""
 
@@ -150,6 +153,7 @@ def planned(store: Store, dataset: Dataset, condition: Condition) -> Planned:
         versions=tuple(sorted({version for key in touched for version in found.versions[key]})),
         partitions=tuple(sorted({partition for partition, _ in touched})),
         raw=_raw(found, erased),
+        blanks_dumps=dataset.source.erase_raw,
         known=known.state if known else None,
     )
 
@@ -162,6 +166,7 @@ def erase(
     asked_by: str,
     run_id: str,
     key: Ed25519PrivateKey,
+    raw_root: str | None = None,
     clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
 ) -> Receipt:
     """Erases a person from a data set; run again after a kill, it finishes.
@@ -173,6 +178,7 @@ def erase(
         asked_by: for the receipt.
         run_id: of this run.
         key: signs the receipt.
+        raw_root: where its dumps lie.
         clock: tells the time.
 
     Raises:
@@ -180,10 +186,11 @@ def erase(
         ErasureIncompleteError: something of the person is left in an object that is no record.
         StoreError: the store can't be read or written.
     """
-    erasing = _Erasing(store, dataset, condition, asked_by, run_id, clock)
+    erasing = _Erasing(store, dataset, condition, asked_by, run_id, raw_root, clock)
     while erasing.advance():
         pass
     erasing.clean_up()
+    erasing.blank_dumps()
     return erasing.finish(key)
 
 
@@ -197,9 +204,13 @@ class _Erasing:
         condition: Condition,
         asked_by: str,
         run_id: str,
+        raw_root: str | None,
         clock: Callable[[], dt.datetime],
     ) -> None:
         self.store, self.name, self.run_id, self.clock = store, dataset.name, run_id, clock
+        self.raw_root, self.dumps = raw_root, dataset.source.erase_raw
+        #: Path of each dump that was to be blanked -> why it was not, if it was not.
+        self.left_dumps: dict[str, str] = {}
         self.finding = Finding(store, dataset, condition)
         column, values = self.finding.subject.column, self.finding.subject.values
         salt = journal.salt_of(store, self.name)
@@ -241,7 +252,8 @@ class _Erasing:
         entry = found.entries[key]
         if not _holds(entry, erased):
             return None
-        made = rewritten(self.store, self.name, entry, erased, found.versions[key])
+        versions = found.versions[key]
+        made = rewritten(self.store, self.name, entry, erased, versions, self.raw_root, dumps=self.dumps)
         if made is None:
             return None
         others = [each for each in self.journal.replacements if (each.partition, each.cleaning) != key]
@@ -276,23 +288,35 @@ class _Erasing:
 
     def clean_up(self) -> None:
         """Removes what no version needs any more, and what reports and killed runs hold of the person."""
-        needed = {
-            file_key(self.name, file.path)
-            for entry in cleanings(self.store, self.name).entries.values()
-            for file in entry.files
-        }
+        entries = cleanings(self.store, self.name).entries.values()
+        needed = {file_key(self.name, file.path) for entry in entries for file in entry.files}
+        needed |= {file_key(self.name, raw.archive) for entry in entries for raw in entry.inputs if raw.archive}
+        copies = set(self.store.list(archive_prefix(self.name))) - needed
+        held = {raw.sha256 for entry in entries for raw in entry.inputs if raw.sha256 in self.journal.places}
+        copies = {key for key in copies if key.rpartition("/")[2].partition(".")[0] in held}
         finding = self.finding
         reports = dict(leftovers.reports(self.store, self.name, finding.needles, _placed(self.journal.places)))
         unnamed = list(leftovers.unnamed(self.store, self.name, needed, finding.subject, finding.needles, finding.plan))
-        self._note_changed({**reports, **dict.fromkeys(unnamed)})
+        self._note_changed({**reports, **dict.fromkeys([*unnamed, *sorted(copies)])})
         for key, data in reports.items():
             self.store.replace(key, data)
         old = {file_key(self.name, file.path) for each in self.journal.replacements for file in each.before}
-        for key in sorted((old | set(unnamed)) - needed):
+        for key in sorted((old | set(unnamed) | copies) - needed):
             self.store.delete(key)
         for partition in leftovers.partitions(self.store, self.name):
             with contextlib.suppress(LeaseHeldError):  # a run that is under way clears its own
                 leftovers.clear_staging(self.store, self.name, partition, self.run_id)
+
+    def blank_dumps(self) -> None:
+        """Blanks the records in the dumps, where the declaration says so."""
+        if not self.dumps or self.raw_root is None:
+            return
+        for entry in cleanings(self.store, self.name).entries.values():
+            spans = erased_spans(self.store, self.name, entry.files)
+            for raw in entry.inputs:
+                if raw.path in spans and raw.path not in self.left_dumps:
+                    told = blank_dump(self.raw_root, raw, spans[raw.path])
+                    self.left_dumps[raw.path] = told
 
     def finish(self, key: Ed25519PrivateKey) -> Receipt:
         """Searches every object, and signs that nothing was found."""
@@ -332,8 +356,22 @@ class _Erasing:
             before=(*files["before"], *told.before),
             after=(*files["after"], *told.after),
             swept=swept,
-            outside=_outside(found, _placed(told.places)),
+            outside=tuple(self._outside(found)),
         )
+
+    def _outside(self, found: Cleanings) -> Iterator[str]:
+        """What is not in the store."""
+        counts = Counter(file for file, _ in _placed(self.journal.places))
+        paths = {raw.path: counts[raw.sha256] for entry in found.entries.values() for raw in entry.inputs}
+        for path, records in sorted(paths.items()):
+            why = self.left_dumps.get(path, "the declaration does not say that dumps are erased")
+            if records and why:
+                yield f"raw dump {shown(path)}, {records:,} records: {why}"
+        for key in self.store.list(f"{self.name}/_exports/"):
+            if key.endswith(".json"):
+                told = msgspec.json.decode(self.store.read(key))
+                yield f"export {told.get('export')} in {shown(told.get('folder'))} on {shown(told.get('host'))}"
+        yield "artifacts of past runs in Prefect's database, which may show cells of quarantined records"
 
     def _note(self, **said: object) -> None:
         """Writes down how far it is, if that is new."""
@@ -392,11 +430,6 @@ def _raw(found: Cleanings, erased: set[tuple[str, int]]) -> tuple[str, ...]:
     counts = Counter(file for file, _ in erased)
     paths = {raw.path: counts[raw.sha256] for entry in found.entries.values() for raw in entry.inputs}
     return tuple(f"{shown(path)}: {records:,}" for path, records in sorted(paths.items()) if records)
-
-
-def _outside(found: Cleanings, erased: set[tuple[str, int]]) -> tuple[str, ...]:
-    told = [f"raw dump {each} records" for each in _raw(found, erased)]
-    return (*told, "artifacts of past runs in Prefect's database, which may show cells of quarantined records")
 
 
 def _files(dataset: str, replacements: Iterable[Replacement], side: str) -> tuple[StoredObject, ...]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 #: The folder that holds `schemas` and `tasks`.
 _ROOT = Path(__file__).parents[2]
 #: The code that decides which records are an erased person's.
-_ERASING = tuple(f"tasks/erasure/{name}.py" for name in ("marks", "matching", "withdrawal"))
+_ERASING = tuple(f"tasks/erasure/{name}.py" for name in ("blanking", "marks", "matching", "withdrawal"))
 #: The code that decides what becomes of a record, and which bytes a file has.
 _CODE = (
     "schemas",
@@ -117,7 +117,9 @@ def cleaning_id(contract: str, inputs: Sequence[RawFile], erased: Iterable[str] 
         >>> cleaning_id("c" * 32, ())
         '79b327cee26478f3'
     """
-    told = (msgspec.json.encode(raw, order="sorted").decode() for raw in inputs)
+    # What may change of a raw file without its records.
+    bare = (msgspec.structs.replace(raw, chunks="", archive=None, blanked=None) for raw in inputs)
+    told = (msgspec.json.encode(raw, order="sorted").decode() for raw in bare)
     return _hashed([contract, *told, *sorted(erased)])[:16]
 
 

@@ -7,12 +7,12 @@ Belongs here: the order of these, and the outcome that a run reports. Does not b
 from __future__ import annotations
 
 import datetime as dt
-import functools
 from typing import TYPE_CHECKING
 
 from schemas.errors import DeclarationError
 from schemas.records import PartitionEntry, Role, RuleCount
 from tasks.audit import gates
+from tasks.erasure.copies import keep_copies, without_erased
 from tasks.ingest.listing import open_raw
 from tasks.ingest.stage import same_files
 from tasks.job import Job, Outcome, Settled, Staged
@@ -69,9 +69,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, entry.rules, verdicts))
     if job.dry_run:
         return _outcome(dataset, None, entry, "dry run: nothing was published", broken_tables=settled.broken_tables)
-    for raw in staged.inputs:
-        if raw.archive and not raw.redelivery_of:
-            archive.keep(store, job.dataset, raw, functools.partial(open_raw, f"{job.raw_root}/{raw.path}"))
+    keep_copies(store, job.dataset, entry, lambda raw: open_raw(f"{job.raw_root}/{raw.path}"))
     keep_contract(store, settled.contract, contract_of(dataset, job.declaration))
     check_lease(store, job.dataset, job.partition, job.run_id)
     committed = commit(
@@ -114,7 +112,8 @@ def entry_of(job: Job, store: Store, staged: Staged, settled: Settled) -> Partit
         steps=staged.steps,
     )
     if any(file.role is Role.ERASED for file in entry.files):
-        return recounted(store, job.dataset, entry)
+        entry = recounted(store, job.dataset, entry)
+        return without_erased(store, job.dataset, entry, lambda raw: open_raw(f"{job.raw_root}/{raw.path}"))
     return entry
 
 

@@ -168,6 +168,21 @@ def erasure_key(dataset: str, erasure: str) -> str:
     return f"{erasure_prefix(dataset)}{erasure}.json"
 
 
+def blanked_prefix(dataset: str) -> str:
+    """What the keys begin with that tell of blanked raw files which they were."""
+    return f"{erasure_prefix(dataset)}blanked/"
+
+
+def blanked_key(dataset: str, blanked: str, original: str) -> str:
+    """Key of an empty object whose name tells of which raw file, by its sha256, a blanked one is left.
+
+    Example:
+        >>> blanked_key("trips", "aa", "bb")
+        'trips/_erasures/blanked/aa-bb'
+    """
+    return f"{blanked_prefix(dataset)}{blanked}-{original}"
+
+
 def salt_key(dataset: str) -> str:
     """Key of the secret with which the hashes of erased values are made."""
     return f"{dataset}/_erasures/salt"

@@ -109,7 +109,7 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "__init__.py").write_text('"""Docstring."""\n')
-    for module in ("marks", "matching", "withdrawal"):
+    for module in ("blanking", "marks", "matching", "withdrawal"):
         (tmp_path / f"tasks/erasure/{module}.py").write_text("x = 1\n")
     (tmp_path / "tasks/store").mkdir()
     (tmp_path / "tasks/store/sinks.py").write_text("ROW_GROUP = 1\n")
