@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from schemas.dataset import Dataset
     from tasks.erasure.access import SubjectRecord
+    from tasks.erasure.finding import Planned
     from tasks.erasure.receipt import Receipt
-    from tasks.erasure.stage import Planned
     from tasks.store.home import Store
 
 Where = Annotated[
@@ -108,9 +108,9 @@ def erase(
     """Erases a person's records from every version, for good; killed anywhere, the same command finishes it."""
     with telling(as_json=as_json):
         from tasks.erasure.condition import Condition
+        from tasks.erasure.finding import planned
         from tasks.erasure.receipt import load_key
         from tasks.erasure.stage import erase as erase_subject
-        from tasks.erasure.stage import planned
 
         store, declared = _opened(dataset)
         condition = Condition.parse(where)

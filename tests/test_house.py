@@ -60,6 +60,7 @@ SHELL = (
     "tasks/store/*",
     "tasks/erasure/access.py",  # reads a person's records
     "tasks/erasure/copies.py",  # reads and writes copies of raw files
+    "tasks/erasure/finding.py",  # reads all versions
     "tasks/erasure/journal.py",  # keeps what the store knows of its erasures
     "tasks/erasure/leftovers.py",  # reads and clears what is beside the versions
     "tasks/erasure/rewrite.py",  # writes a partition's files anew

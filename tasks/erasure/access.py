@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from schemas.records import FILE, LINE, OFFSET, RAW, REASONS, RECORD, RULES, SOURCE, Fate, Role
+from tasks.erasure.finding import subject_of
 from tasks.erasure.search import belonging, cleanings, frames_of
-from tasks.erasure.stage import subject_of
 from tasks.erasure.withdrawal import is_one_of
 from tasks.normalise.plan import NormalisePlan
 from tasks.publish.balance import FATES

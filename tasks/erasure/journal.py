@@ -84,13 +84,23 @@ def erasure_id(salt: bytes, column: str, values: Sequence[str]) -> str:
     return hashed(salt, column, "\0".join(sorted(set(values))))[:16]
 
 
+def erasure_ids(store: Store, dataset: str) -> tuple[str, ...]:
+    """Ids of all erasures of a data set, by their names alone.
+
+    Raises:
+        StoreError: the store can't be listed.
+    """
+    names = (key.rpartition("/")[2] for key in store.list(erasure_prefix(dataset)))
+    return tuple(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
+
 def erasures(store: Store, dataset: str) -> tuple[Erasure, ...]:
     """All erasures of a data set, by id.
 
     Raises:
         StoreError: one can't be read: nothing may be cleaned while it is not known who was erased.
     """
-    keys = [key for key in store.list(erasure_prefix(dataset)) if key.endswith(".json")]
+    keys = [erasure_key(dataset, each) for each in erasure_ids(store, dataset)]
     return tuple(_decoded(store.read(key), key) for key in keys)
 
 

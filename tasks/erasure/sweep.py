@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from schemas.records import Role
 from tasks.erasure.search import belonging
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from tasks.store.home import Store
 
 _CHUNK = 1 << 20
-_PARQUET = b"PAR1"
+_PARQUET, _ARROW = b"PAR1", b"ARROW1"
+#: Of a Parquet file's metadata, what is made of its columns' names.
+_SCHEMA = b"ARROW:schema"
 _COMPRESSED = (b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
 
 
@@ -46,39 +49,43 @@ def left_over(store: Store, dataset: str, marks: Marks, needles: Needles, plan: 
 
 def _in_object(store: Store, dataset: str, key: str, marks: Marks, needles: Needles, plan: NormalisePlan) -> bool:
     with store.reading(key) as stream:
-        start = stream.read(max(map(len, _COMPRESSED)))
-    if _in_stream(store, key, needles):
-        return True
-    if start.startswith(_PARQUET) and _in_parquet(store, key, needles):
-        return True
-    if start.startswith(_COMPRESSED) and _in_compressed(store, key, needles):
-        return True
+        start = stream.read(max(map(len, (_PARQUET, _ARROW, *_COMPRESSED))))
+    # In the bytes of a table one value borders on the next, so that it is read as one.
+    if start.startswith(_PARQUET):
+        found = _in_footer(store, key, needles) or _in_rows(scan(store, [key]), key, needles)
+    elif start.startswith(_ARROW):
+        found = _in_rows(pl.scan_ipc(store.path(key), glob=False), key, needles)
+    else:
+        found = _in_text(store, key, needles, compressed=start.startswith(_COMPRESSED))
     role = next((role for role in Role if key.startswith(data_prefix(dataset, role))), None)
-    return role is not None and bool(belonging({role: scan(store, [key])}, marks, plan))
+    return found or (role is not None and bool(belonging({role: scan(store, [key])}, marks, plan)))
 
 
-def _in_stream(store: Store, key: str, needles: Needles) -> bool:
-    """Whether the object's own bytes hold a needle: names, statistics and metadata of a file, and all of a text."""
-    with store.reading(key) as stream:
-        return _in_chunks(stream, needles)
-
-
-def _in_compressed(store: Store, key: str, needles: Needles) -> bool:
-    with store.reading(key) as stream:
-        return _in_chunks(TextStream(stream, key), needles)
-
-
-def _in_chunks(stream: BinaryIO | TextStream, needles: Needles) -> bool:
-    before = b""
-    while needles and (chunk := stream.read(_CHUNK)):
-        if needles.in_bytes(before + chunk):
-            return True
-        before = (before + chunk)[-2 * needles.longest :]
-    return False
-
-
-def _in_parquet(store: Store, key: str, needles: Needles) -> bool:
+def _in_rows(rows: pl.LazyFrame, key: str, needles: Needles) -> bool:
     with legible(key):
-        rows = scan(store, [key])
         hits = rows.filter(needles.in_everything(rows.collect_schema())).select(pl.len())
         return bool(hits.collect(engine="streaming").item())
+
+
+def _in_footer(store: Store, key: str, needles: Needles) -> bool:
+    """Whether a file's metadata or the statistics of its columns hold a needle."""
+    with legible(key), store.reading(key) as stream:
+        footer = pq.read_metadata(stream)
+        told = [each for pair in (footer.metadata or {}).items() for each in pair if pair[0] != _SCHEMA]
+        for group in range(footer.num_row_groups):
+            for column in range(footer.num_columns):
+                statistics = footer.row_group(group).column(column).statistics
+                if statistics is not None and statistics.has_min_max:
+                    told += [statistics.min, statistics.max]
+    return any(needles.in_bytes(each if isinstance(each, bytes) else str(each).encode()) for each in told)
+
+
+def _in_text(store: Store, key: str, needles: Needles, *, compressed: bool) -> bool:
+    with store.reading(key) as stored:
+        stream: BinaryIO | TextStream = TextStream(stored, key) if compressed else stored
+        before = b""
+        while needles and (chunk := stream.read(_CHUNK)):
+            if needles.in_bytes(before + chunk):
+                return True
+            before = (before + chunk)[-2 * needles.longest :]
+    return False

@@ -132,8 +132,23 @@ def _check_erased(
     }
     changed = [entry for name, entry in partitions.items() if newest.partitions.get(name) != entry]
     if unknown or any(file.path in gone for entry in changed for file in entry.files):
-        found = "records were erased while this was under way"
-        raise ErasedMeanwhileError(found, where=dataset, fix="Nothing was published. Run it again.")
+        raise _erased_meanwhile(dataset)
+
+
+def check_known(store: Store, dataset: str, known: Iterable[str]) -> None:
+    """Sees, before files are read back that an erasure may have removed, that it was known when they were made.
+
+    Raises:
+        ErasedMeanwhileError: it was not.
+        StoreError: the store can't be listed.
+    """
+    if set(journal.erasure_ids(store, dataset)) - set(known):
+        raise _erased_meanwhile(dataset)
+
+
+def _erased_meanwhile(dataset: str) -> ErasedMeanwhileError:
+    found = "records were erased while this was under way"
+    return ErasedMeanwhileError(found, where=dataset, fix="Nothing was published. Run it again.")
 
 
 def chained(manifest: Manifest, parent: bytes | None) -> Manifest:

@@ -17,7 +17,7 @@ from tasks.ingest.listing import open_raw
 from tasks.ingest.stage import same_files
 from tasks.job import Job, Outcome, Settled, Staged
 from tasks.publish.balance import check_balance
-from tasks.publish.commit import commit
+from tasks.publish.commit import check_known, commit
 from tasks.publish.contract import contract_fingerprint, contract_of
 from tasks.publish.written import read_back, recounted
 from tasks.store import archive
@@ -57,6 +57,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     Raises:
         DeclarationError: the declaration was edited since the run began.
         DumpChangedError, DumpUnreadableError: a raw file that is to be archived is not the one any more that was read.
+        ErasedMeanwhileError: a person was erased since the partition was read.
         BooksError: what was written does not add up to what was read.
         GateError: a gate stopped it.
         LeaseLostError: the run slept too long, and another one may be cleaning the partition.
@@ -64,6 +65,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     """
     if contract_fingerprint(job.declaration) != settled.contract:
         raise DeclarationError("it changed while the partition was cleaned", where=job.declaration, fix="Run it again.")
+    check_known(store, job.dataset, settled.erasures)
     entry = entry_of(job, store, staged, settled)
     verdicts = [(rule, rule.id not in settled.broken_tables) for rule in dataset.rules if rule.kind == "table"]
     gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, entry.rules, verdicts))
