@@ -16,7 +16,7 @@ import msgspec
 
 from schemas.errors import StoreError, shown
 from schemas.records import OutputFile
-from tasks.erasure.marks import Tombstones, hashed
+from tasks.erasure.marks import Tombstones, hashed, probes
 from tasks.store.paths import blanked_prefix, erasure_key, erasure_prefix, salt_key
 
 if TYPE_CHECKING:
@@ -58,6 +58,10 @@ class Erasure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: Literal["begun", "done"]
     asked_at: str
     asked_by: str
+    quick: tuple[int, ...] = ()
+    """Quick hashes of the same values; see `marks.quick_hashes`."""
+    probes: tuple[int, ...] = ()
+    """By which to tell whether quick hashes mean anything here."""
     places: dict[str, tuple[int, ...]] = {}
     """sha256 of a raw file -> numbers of its erased records."""
     replacements: tuple[Replacement, ...] = ()
@@ -153,13 +157,21 @@ def tombstones(store: Store, dataset: str) -> Tombstones:
     found = erasures(store, dataset)
     if not found:
         return Tombstones()
+    salt = salt_of(store, dataset)
+    here = probes(salt)
     hashes: dict[str, frozenset[str]] = {}
+    quick: dict[str, frozenset[int]] = {}
+    slow: dict[str, frozenset[str]] = {}
     places: dict[str, frozenset[int]] = {}
     for each in found:
         hashes[each.column] = hashes.get(each.column, frozenset()).union(each.hashes)
+        if each.probes == here and len(each.quick) == len(each.hashes):
+            quick[each.column] = quick.get(each.column, frozenset()).union(each.quick)
+        else:
+            slow[each.column] = slow.get(each.column, frozenset()).union(each.hashes)
         for file, records in each.places.items():
             places[file] = places.get(file, frozenset()).union(records)
-    return Tombstones(tuple(sorted(each.id for each in found)), salt_of(store, dataset), hashes, places)
+    return Tombstones(tuple(sorted(each.id for each in found)), salt, hashes, quick, slow, places)
 
 
 def _decoded(data: bytes, key: str) -> Erasure:

@@ -22,13 +22,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
+import polars as pl
 
 from schemas.errors import ErasureIncompleteError, LeaseHeldError, shown
 from tasks.erasure import journal, leftovers
 from tasks.erasure.copies import blank_dump, erased_spans
 from tasks.erasure.finding import Finding, may_hold
 from tasks.erasure.journal import Erasure, Replacement, StoredObject
-from tasks.erasure.marks import hashed
+from tasks.erasure.marks import hashed, probes, quick_hashes
 from tasks.erasure.receipt import Receipt, Swept, signed
 from tasks.erasure.rewrite import rewritten
 from tasks.erasure.search import Cleaning, Cleanings, cleanings
@@ -113,6 +114,8 @@ class _Erasing:
             id=erasure,
             column=column,
             hashes=tuple(sorted(hashed(salt, column, value) for value in values)),
+            quick=tuple(quick_hashes(salt, pl.Series(values, dtype=pl.String))),
+            probes=probes(salt),
             state="begun",
             asked_at=_told(clock()),
             asked_by=asked_by,

@@ -18,6 +18,7 @@ from tasks.erasure.journal import (
     tombstones,
     write_erasure,
 )
+from tasks.erasure.marks import probes
 from tasks.store.local import LocalStore
 from tasks.store.paths import blanked_key, erasure_key
 
@@ -41,6 +42,8 @@ def test_all_erasures_together_are_the_tombstones(tmp_path: Path) -> None:
     found = tombstones(store, "trips")
     assert found.ids == ("four", "one", "three")
     assert found.hashes == {"mail": {"hash of one", "hash of three"}, "id": {"hash of four"}}
+    assert found.slow == found.hashes  # none of them has quick hashes of this polars
+    assert found.quick == {}
     assert found.places == {"aa": {3, 4, 5}}
     assert found.salt == salt_of(store, "trips")
     assert originals_of_blanked(store, "trips") == {"bb": "aa"}
@@ -63,3 +66,12 @@ def test_a_journal_that_can_not_be_read_stops_everything(tmp_path: Path) -> None
     for ask in (erasures, tombstones):
         with pytest.raises(StoreError, match="Restore it from a backup"):
             ask(store, "trips")
+
+
+def test_quick_hashes_count_only_where_they_mean_the_same(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    here = probes(salt_of(store, "trips"))
+    for name, probed in (("here", here), ("elsewhere", (1, *here[1:]))):
+        write_erasure(store, "trips", Erasure(name, "mail", (name,), "done", "t", "me", quick=(7,), probes=probed))
+    found = tombstones(store, "trips")
+    assert (found.quick, found.slow) == ({"mail": {7}}, {"mail": {"elsewhere"}})
