@@ -28,6 +28,7 @@ from tasks.publish.verify import Kind, verify_version
 from tasks.store.local import LocalStore
 from tasks.store.versions import head, list_versions, open_version
 from tests.integration.conftest import Place
+from tests.s3_server import S3Server
 
 MEMBERS = '''"""Members: of a club, one of whom wants to be forgotten."""
 import pandera.polars as pa
@@ -278,3 +279,32 @@ def test_who_is_erased_before_the_first_dump_never_comes_in(tmp_path: Path) -> N
     store = cleaned(place, "a", "b")
     assert objects_with(tmp_path / "store", b",ada@home") == []
     assert head(store, "members").partitions["b"].total.erased == 1  # type: ignore[union-attr]
+
+
+@pytest.mark.s3
+@pytest.mark.slow
+def test_all_of_it_holds_where_the_store_is_in_a_bucket(tmp_path: Path, s3: S3Server, bucket: str) -> None:
+    place = settled_in(tmp_path, archive=True)
+    jobs = [msgspec.structs.replace(job(place, partition), store_root=f"{bucket}/store") for partition in "ab"]
+    for each in jobs:
+        clean(each, PLAIN)
+    store = jobs[0].open_store()
+    dataset = load_file(tmp_path / "declarations/members.py")
+    receipt = erase(
+        store, dataset, Condition.parse(ADA), asked_by="test", run_id="erasure", key=load_key(new_key(), "memory"),
+        raw_root=str(tmp_path / "raw"),
+    )  # fmt: skip
+    assert (receipt.records, receipt.version, receipt.versions_changed) == (6, 3, (1, 2))
+    for version in list_versions(store, "members"):
+        report = verify_version(store, "members", version, raw_root=str(tmp_path / "raw"), deep=True)
+        assert (report.findings, report.notes) == ((), ())
+    name, client = bucket.removeprefix("s3://"), s3.client()
+    for key in store.list("members/"):
+        data: bytes = client.get_object(Bucket=name, Key=f"store/{key}")["Body"].read()
+        if key.endswith(".zst"):
+            (tmp_path / "copy.zst").write_bytes(data)
+            data = unpacked(tmp_path / "copy.zst")
+        assert b",ada@home" not in data.lower(), key
+        assert b" ada@home" not in data.lower(), key
+    again = msgspec.structs.replace(job(place, "a"), store_root=f"{bucket}/store")
+    assert not clean(again, PLAIN).published
