@@ -168,7 +168,7 @@ def test_the_command_line_from_access_to_receipt(tmp_path: Path, winnow: Winnow)
     ("condition", "told"),
     [
         ("shoe = 40", "not declared to tell whose a record is"),
-        ("emial = x", "Did you mean email"),
+        ("emial = x", "Did you mean email"),  # typos: on purpose
         ("email", "expected"),
     ],
 )
