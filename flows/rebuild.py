@@ -18,6 +18,7 @@ from schemas import registry
 from schemas.errors import DeclarationError, DumpChangedError, StoreError, WinnowError, shown
 from schemas.records import PartitionEntry
 from tasks.dedupe.stage import settle
+from tasks.erasure.journal import take_along
 from tasks.ingest.listing import is_url
 from tasks.ingest.stage import stage_partition
 from tasks.job import Job
@@ -112,6 +113,7 @@ def _cleaned(
                 dump = None if is_url(raw_root) else Path(raw_root, raw.path)
                 _lay_out(found, _place(job.raw_root, raw.path), dump)
         scratch, declared = job.open_store(), job.load()
+        take_along(store, scratch, dataset)
         name = f"{dataset} {published.partition}"
         staged = stage_partition(job, scratch, declared, progress=lambda share: progress(name, share))
         return entry_of(job, scratch, staged, settle(job, scratch, declared, staged))

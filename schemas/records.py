@@ -24,6 +24,8 @@ class Fate(enum.StrEnum):
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
     REJECTED = "rejected"
+    ERASED = "erased"
+    """Of a person who asked to be forgotten; replaces the fate that it had."""
 
 
 class Severity(enum.StrEnum):
@@ -42,6 +44,8 @@ class Role(enum.StrEnum):
     REJECTS = "rejects"
     REPAIRS = "repairs"
     DUPLICATES = "duplicates"
+    ERASED = "erased"
+    """Places of records that were erased, and nothing of what was in them."""
 
 
 #: Names of the columns that Winnow adds. All begin with an underscore, which a declared column may not.
@@ -102,6 +106,7 @@ class Books(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     duplicate: int = 0
     quarantined: int = 0
     rejected: int = 0
+    erased: int = 0
     repaired: int = 0
     """Kept records of which at least one cell has a repair row; not a fate."""
 
@@ -113,7 +118,7 @@ class Books(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def balanced(self) -> bool:
         """Whether every record has exactly one fate."""
-        return self.records == self.kept + self.duplicate + self.quarantined + self.rejected
+        return self.records == self.kept + self.duplicate + self.quarantined + self.rejected + self.erased
 
 
 class DriftKind(enum.StrEnum):
@@ -194,6 +199,9 @@ class RawFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a delimited file was read; None for other formats."""
     chunks: str = ""
     """CRC-32 of each MiB as stored, eight hexadecimal digits each: where it is damaged can be told without it."""
+    blanked: str | None = None
+    """sha256 of the file since its erased records are overwritten, in the archive or in the dump; `sha256`
+    stays the identity of its records."""
     archive: str | None = None
     """Path of the copy that the store keeps, relative to the data set's folder; None where none is asked for."""
 
@@ -279,7 +287,8 @@ class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contract: str
     """Fingerprint of the declaration, and of the code that gives it meaning, under which it was cleaned."""
     cleaning: str
-    """Identity of this cleaning: a hash of the inputs and the contract; the stem of its files' names."""
+    """Identity of this cleaning: a hash of the inputs, the contract and the erased records; the stem of its files'
+    names."""
     inputs: tuple[RawFile, ...]
     books: tuple[Books, ...]
     """One for each input, in the same order."""
@@ -317,6 +326,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str
     """sha256 over the content: data set and partitions, not who committed it or when."""
     partitions: dict[str, PartitionEntry]
+    erasures: tuple[str, ...] = ()
+    """Ids of the erasures that its files are free of, sorted."""
+    replaced: dict[str, str] = {}
+    """Of the version of an erasure: sha256 of each older manifest that it replaced -> sha256 of what is in its
+    place, so that the chain of manifests leads over them."""
     parent_sha256: str | None = None
     """sha256 of the parent's manifest as it is stored: whoever knows the newest one's knows that of all before it."""
     format: int = 1

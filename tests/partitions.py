@@ -4,7 +4,7 @@ Belongs here: raw files, the files of each fate, and the entry that a manifest h
 counting that the tests are about.
 
 A dump is written as one letter for each of its records: `k` kept, `r` kept and repaired, `d` duplicate, `q`
-quarantined, `x` rejected; or as `=` and the path of the dump of which it is a second delivery.
+quarantined, `x` rejected, `e` erased; or as `=` and the path of the dump of which it is a second delivery.
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ SCHEMAS: dict[Role, dict[str, Any]] = {
     Role.QUARANTINE: {**_PLACE, "id": pl.String, "text": pl.String},
     Role.DUPLICATES: {**_PLACE, "_duplicate_of": pl.String, "id": pl.String, "text": pl.String},
     Role.REJECTS: _PLACE,
+    Role.ERASED: {
+        "_file": pl.String, "_source": pl.String, "_record": pl.UInt64, "_offset": pl.UInt64, "_length": pl.UInt32,
+    },
     Role.REPAIRS: {
         "_file": pl.String, "_record": pl.UInt64,
         **dict.fromkeys(["column", "step", "before", "after", "reason"], pl.String),
@@ -126,6 +129,7 @@ def build(dumps: Mapping[str, str], raw_root: Path | None = None) -> Built:
                 duplicate=letters.count("d"),
                 quarantined=letters.count("q"),
                 rejected=letters.count("x"),
+                erased=letters.count("e"),
                 repaired=letters.count("r"),
             )
         )
@@ -157,6 +161,8 @@ def _rows(raw: RawFile, record: int, letter: str, line: bytes, offset: int) -> I
     if letter == "q":
         rules = ["text.str_length", "id.in_range"][: 1 + record % 2]
         yield Role.QUARANTINE, {**place, "_rules": rules, "_reasons": ["too long", "too great"][: len(rules)], **cells}
+    if letter == "e":
+        yield Role.ERASED, {**identity, "_source": raw.path, **span}
     if letter == "x":
         rules = ["encoding"] if record % 2 else ["too_few_fields"]
         yield Role.REJECTS, {**place, "_rules": rules, "_reasons": ["in words"]}

@@ -24,7 +24,7 @@ from schemas.errors import DeclarationError
 from schemas.records import Contract
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from schemas.dataset import Dataset
     from schemas.policies import Source
@@ -32,8 +32,18 @@ if TYPE_CHECKING:
 
 #: The folder that holds `schemas` and `tasks`.
 _ROOT = Path(__file__).parents[2]
+#: The code that decides which records are an erased person's.
+_ERASING = tuple(f"tasks/erasure/{name}.py" for name in ("blanking", "marks", "matching", "withdrawal"))
 #: The code that decides what becomes of a record, and which bytes a file has.
-_CODE = ("schemas", "tasks/ingest", "tasks/normalise", "tasks/validate", "tasks/dedupe", "tasks/store/sinks.py")
+_CODE = (
+    "schemas",
+    "tasks/ingest",
+    "tasks/normalise",
+    "tasks/validate",
+    "tasks/dedupe",
+    "tasks/store/sinks.py",
+    *_ERASING,
+)
 #: In these folders, what has no say: other declarations, and wrappers that only call.
 _SILENT = ("schemas/datasets/", "/task.py")
 #: What does as the code says; the other libraries move bytes only.
@@ -107,18 +117,22 @@ def reading_of(contract: Contract) -> Source:
     return Source(**contract.source)
 
 
-def cleaning_id(contract: str, inputs: Sequence[RawFile]) -> str:
+def cleaning_id(contract: str, inputs: Sequence[RawFile], erased: Iterable[str] = ()) -> str:
     """Identity of a cleaning, 16 hexadecimal digits: what its files hold depends on nothing else.
 
     Args:
         contract: the fingerprint.
         inputs: the raw files, in the order in which they were read.
+        erased: ids of their records that are erased.
 
     Example:
         >>> cleaning_id("c" * 32, ())
         '79b327cee26478f3'
     """
-    return _hashed([contract, *(msgspec.json.encode(raw, order="sorted").decode() for raw in inputs)])[:16]
+    # What may change of a raw file without its records.
+    bare = (msgspec.structs.replace(raw, chunks="", archive=None, blanked=None) for raw in inputs)
+    told = (msgspec.json.encode(raw, order="sorted").decode() for raw in bare)
+    return _hashed([contract, *told, *sorted(erased)])[:16]
 
 
 def _read(declaration: str | Path) -> bytes:

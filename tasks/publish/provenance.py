@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _ROLE, _REFUSED = "_role", "_refused"
 _THERE = "_there"
+#: In these files there are no bytes of a record.
+_WITHOUT_BYTES = (Role.CLEAN, Role.ERASED)
 #: In these files stand the cells of a record beside its place, as they were read.
 _WITH_CELLS = (Role.QUARANTINE, Role.DUPLICATES)
 
@@ -46,7 +48,8 @@ class Provenance:
         self._rows = {role: _of_file(frame, role, raw) for role, frame in rows.items() if role in FATES}
         if raw.redelivery_of:
             # All that a second delivery brought is in the ledger of duplicates; its other rows are the first one's.
-            self._rows = {role: frame for role, frame in self._rows.items() if role is Role.DUPLICATES}
+            of_second = (Role.DUPLICATES, Role.ERASED)
+            self._rows = {role: frame for role, frame in self._rows.items() if role in of_second}
         self._redelivered = bool(raw.redelivery_of)
         self._found: dict[str, tuple[int, str]] = {}
         self.records = 0
@@ -64,11 +67,13 @@ class Provenance:
         beside = beside.filter(pl.col(_ROLE).is_not_null())
         moved = _unlike(OFFSET) | _unlike(LENGTH)
         self._note("does not stand at the byte or has not the length that its row says", beside.filter(moved))
-        kept_back = pl.col(_ROLE) != Role.CLEAN
+        kept_back = ~pl.col(_ROLE).is_in(_WITHOUT_BYTES)
         self._note("has other bytes than its row in the ledger", beside.filter(~moved & kept_back & _unlike(RAW)))
         if not self._redelivered:
             unlike = pl.col(_REFUSED) != (pl.col(_ROLE) == Role.REJECTS)
-            self._note("can be parsed where it is said to be rejected, or the other way round", beside.filter(unlike))
+            # Of an erased record nobody knows any more whether it could be parsed.
+            known = beside.filter(pl.col(_ROLE) != Role.ERASED)
+            self._note("can be parsed where it is said to be rejected, or the other way round", known.filter(unlike))
         for role in _WITH_CELLS:
             self._compare_cells(role, block.records, between)
 
@@ -78,7 +83,7 @@ class Provenance:
             yield f"{first} {trouble}" + (f"; so of {records - 1:,} more" if records > 1 else "")
 
     def _places(self, role: Role, rows: pl.LazyFrame) -> pl.LazyFrame:
-        raw = pl.lit(None, pl.Binary).alias(RAW) if role is Role.CLEAN else pl.col(RAW)
+        raw = pl.lit(None, pl.Binary).alias(RAW) if role in _WITHOUT_BYTES else pl.col(RAW)
         return rows.select(RECORD, OFFSET, LENGTH, raw, pl.lit(role.value).alias(_ROLE)).cast(_PLACES)  # type: ignore[arg-type]  # a dict's values are invariant
 
     def _compare_cells(self, role: Role, records: pl.DataFrame, between: pl.Expr) -> None:

@@ -54,5 +54,7 @@ def reread(
     yield from provenance.findings()
     for name in _READ:
         found, said = getattr(reader.report, name), getattr(raw, name)
-        if found != said:
+        # Of a file of which records were erased, either form may be left, and the checksums are of one of them.
+        erased = raw.blanked and (found == raw.blanked or name == "chunks")
+        if found != said and not erased:
             yield f"read again, its {name} is {shown(found)}; the manifest says {shown(said)}"

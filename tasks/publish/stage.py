@@ -7,19 +7,19 @@ Belongs here: the order of these, and the outcome that a run reports. Does not b
 from __future__ import annotations
 
 import datetime as dt
-import functools
 from typing import TYPE_CHECKING
 
 from schemas.errors import DeclarationError
-from schemas.records import PartitionEntry, RuleCount
+from schemas.records import PartitionEntry, Role, RuleCount
 from tasks.audit import gates
+from tasks.erasure.copies import keep_copies, without_erased
 from tasks.ingest.listing import open_raw
 from tasks.ingest.stage import same_files
 from tasks.job import Job, Outcome, Settled, Staged
 from tasks.publish.balance import check_balance
-from tasks.publish.commit import commit
+from tasks.publish.commit import check_known, commit
 from tasks.publish.contract import contract_fingerprint, contract_of
-from tasks.publish.written import read_back
+from tasks.publish.written import read_back, recounted
 from tasks.store import archive
 from tasks.store.contracts import keep_contract
 from tasks.store.lease import check_lease
@@ -57,6 +57,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     Raises:
         DeclarationError: the declaration was edited since the run began.
         DumpChangedError, DumpUnreadableError: a raw file that is to be archived is not the one any more that was read.
+        ErasedMeanwhileError: a person was erased since the partition was read.
         BooksError: what was written does not add up to what was read.
         GateError: a gate stopped it.
         LeaseLostError: the run slept too long, and another one may be cleaning the partition.
@@ -64,14 +65,13 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     """
     if contract_fingerprint(job.declaration) != settled.contract:
         raise DeclarationError("it changed while the partition was cleaned", where=job.declaration, fix="Run it again.")
+    check_known(store, job.dataset, settled.erasures)
     entry = entry_of(job, store, staged, settled)
     verdicts = [(rule, rule.id not in settled.broken_tables) for rule in dataset.rules if rule.kind == "table"]
-    gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, settled.rules, verdicts))
+    gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, entry.rules, verdicts))
     if job.dry_run:
         return _outcome(dataset, None, entry, "dry run: nothing was published", broken_tables=settled.broken_tables)
-    for raw in staged.inputs:
-        if raw.archive and not raw.redelivery_of:
-            archive.keep(store, job.dataset, raw, functools.partial(open_raw, f"{job.raw_root}/{raw.path}"))
+    keep_copies(store, job.dataset, entry, lambda raw: open_raw(f"{job.raw_root}/{raw.path}"))
     keep_contract(store, settled.contract, contract_of(dataset, job.declaration))
     check_lease(store, job.dataset, job.partition, job.run_id)
     committed = commit(
@@ -82,6 +82,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
         run_id=job.run_id,
         contract=settled.contract,
         now=dt.datetime.now(dt.UTC),
+        erasures=settled.erasures,
     )
     note = "published" if committed.published else "unchanged since then: nothing new was published"
     return _outcome(
@@ -101,7 +102,7 @@ def entry_of(job: Job, store: Store, staged: Staged, settled: Settled) -> Partit
         BooksError: what was written does not add up to what was read.
         StoreError: it can't be read.
     """
-    return PartitionEntry(
+    entry = PartitionEntry(
         partition=job.partition,
         contract=settled.contract,
         cleaning=settled.cleaning,
@@ -112,6 +113,10 @@ def entry_of(job: Job, store: Store, staged: Staged, settled: Settled) -> Partit
         rejects=staged.rejects,
         steps=staged.steps,
     )
+    if any(file.role is Role.ERASED for file in entry.files):
+        entry = recounted(store, job.dataset, entry)
+        return without_erased(store, job.dataset, entry, lambda raw: open_raw(f"{job.raw_root}/{raw.path}"))
+    return entry
 
 
 def _outcome(

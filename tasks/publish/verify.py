@@ -17,14 +17,24 @@ import msgspec
 
 from schemas.errors import StoreError, shown
 from schemas.records import Manifest, OutputFile, PartitionEntry, RawFile, Role
+from tasks.erasure.journal import erasures
 from tasks.publish.contract import fingerprint_of
 from tasks.publish.digest import version_digest
 from tasks.publish.originals import original
 from tasks.publish.written import differences, read_back, rows_of
 from tasks.store.contracts import read_contract
 from tasks.store.faults import legible
-from tasks.store.paths import archive_prefix, contract_key, data_prefix, file_key, quote, version_key
-from tasks.store.retired import retired_versions
+from tasks.store.paths import (
+    archive_prefix,
+    contract_key,
+    data_prefix,
+    erasure_key,
+    erasure_prefix,
+    file_key,
+    quote,
+    version_key,
+)
+from tasks.store.retired import read_retirements
 from tasks.store.scan import row_count
 from tasks.store.versions import list_versions, no_version, read_manifest
 
@@ -64,6 +74,8 @@ class Kind(enum.StrEnum):
     """A raw file that is read again has other records than the version says, or in other places."""
     CONTRACT = "contract"
     """The record of what a contract fingerprint stands for is missing, or is another one's."""
+    ERASURE = "erasure"
+    """Only noted: an erasure that was begun and is not finished."""
     UNNAMED = "unnamed"
     """Only noted: a file or an archived copy that no version names, as a run leaves it that did not come to publish."""
 
@@ -151,12 +163,22 @@ def verify_version(
         version=number,
         ok=not findings,
         findings=tuple(findings),
-        notes=tuple(notes),
+        notes=(*_unfinished_erasures(store, dataset), *notes),
         files=sum(len(entry.files) for entry in entries),
         records=sum(entry.total.records for entry in entries),
         reread=reread,
         manifest_sha256=lineage.sha256[number],
     )
+
+
+def _unfinished_erasures(store: Store, dataset: str) -> Iterator[Finding]:
+    try:
+        for erasure in erasures(store, dataset):
+            if erasure.state == "begun":
+                told = "it was begun and is not finished: run the same `winnow erase` again"
+                yield Finding(Kind.ERASURE, erasure_key(dataset, erasure.id), told)
+    except StoreError as error:
+        yield Finding(Kind.ERASURE, erasure_prefix(dataset), str(error))
 
 
 # --- the manifest and those before it ---------------------------------------------------------------------------------
@@ -215,6 +237,7 @@ class _Outline(msgspec.Struct):
     parent: int | None
     partitions: dict[str, _Listing]
     parent_sha256: str | None = None
+    replaced: dict[str, str] = {}
 
 
 class _Lineage:
@@ -224,7 +247,12 @@ class _Lineage:
         self.store, self.dataset = store, dataset
         self.sha256: dict[int, str] = {}
         self.outlines = {version: self._outline(version) for version in versions}
-        self.retired = retired_versions(store, dataset)
+        retirements = read_retirements(store, dataset)
+        self.retired = {each.version for record in retirements for each in record.versions}
+        #: sha256 of each manifest that an erasure replaced -> sha256 of what came in its place.
+        self.replaced = {old: new for record in retirements for old, new in record.replaced.items()}
+        for outline in filter(None, self.outlines.values()):
+            self.replaced |= outline.replaced
 
     def _outline(self, version: int) -> _Outline | None:
         try:
@@ -237,7 +265,7 @@ class _Lineage:
     def findings(self, last: int) -> Iterator[Finding]:
         """Where the versions up to this one are not 1, 2, 3 …, each with the one before it, as it is, as its parent.
 
-        One that `winnow gc` retired may be missing; the sha256 that its child names then has nothing to be held against.
+        One that `winnow gc` retired may be missing; what its child says of it can't be held against anything then.
         """
         for version in range(1, last + 1):
             path = version_key(self.dataset, version)
@@ -252,9 +280,19 @@ class _Lineage:
             elif (outline.version, outline.parent) != (version, parent):
                 told = f"it says that it is version {outline.version} after {outline.parent}"
                 yield Finding(Kind.CHAIN, path, f"{told}, not {version} after {parent}")
-            elif (before := self.sha256.get(version - 1)) != outline.parent_sha256 and (before or not parent):
+            elif self._now(outline.parent_sha256) != (before := self.sha256.get(version - 1)) and (
+                before or not parent
+            ):
                 told = f"it names a manifest of version {parent} with sha256 {shown(outline.parent_sha256)}"
                 yield Finding(Kind.CHAIN, path, f"{told}, not {before}")
+
+    def _now(self, sha256: str | None) -> str | None:
+        """The sha256 of what is in the place of a manifest, if erasures replaced it."""
+        here, seen = set(self.sha256.values()), set[str]()
+        while sha256 in self.replaced and sha256 not in here | seen:
+            seen.add(sha256)
+            sha256 = self.replaced[sha256]
+        return sha256
 
     def notes(self) -> Iterator[Finding]:
         """Data files that no version names; nothing can be said of them while a manifest can't be read."""

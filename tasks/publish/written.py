@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.publish import recount
 from tasks.publish.balance import balance
-from tasks.publish.recount import recount
 from tasks.store.faults import legible
 from tasks.store.paths import file_key
 from tasks.store.scan import scan
@@ -41,7 +41,17 @@ def differences(store: Store, dataset: str, entry: PartitionEntry) -> tuple[str,
         StoreError: a file can't be read.
     """
     with legible(f"the files of {dataset} {entry.partition}"):
-        return tuple(recount(rows_of(store, dataset, entry.files), entry))
+        return tuple(recount.recount(rows_of(store, dataset, entry.files), entry))
+
+
+def recounted(store: Store, dataset: str, entry: PartitionEntry) -> PartitionEntry:
+    """The entry with the counts that its files tell; see `recount.recounted`.
+
+    Raises:
+        StoreError: a file can't be read.
+    """
+    with legible(f"the files of {dataset} {entry.partition}"):
+        return recount.recounted(rows_of(store, dataset, entry.files), entry)
 
 
 def rows_of(store: Store, dataset: str, files: Sequence[OutputFile]) -> dict[Role, pl.LazyFrame]:

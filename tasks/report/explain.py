@@ -110,8 +110,12 @@ def _explained(
         if role is Role.REPAIRS
     ]
     rows = [(role, path, row) for role, path, row in found if role in FATES]
-    with original(store, manifest.dataset, raw_root, raw) as left:
-        told = _bytes(left, raw, [row for _, _, row in rows], _contract(store, manifest.dataset, entry))
+    if any(role is Role.ERASED for role, _, _ in rows):
+        # Whatever is left of it outside, nobody is shown it.
+        told = _Bytes(None, None, "it is erased")
+    else:
+        with original(store, manifest.dataset, raw_root, raw) as left:
+            told = _bytes(left, raw, [row for _, _, row in rows], _contract(store, manifest.dataset, entry))
     return Explanation(
         record=f"{raw.sha256[:16]}:{number}",
         dataset=manifest.dataset,

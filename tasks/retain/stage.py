@@ -36,7 +36,7 @@ from tasks.store.paths import (
     report_version,
     retired_key,
     staging_prefix,
-    staging_prefixes,
+    staging_root,
     version_key,
 )
 from tasks.store.retired import RetiredVersion, Retirement, read_retirements
@@ -70,6 +70,7 @@ class _Outline(msgspec.Struct):
     created_at: str
     digest: str
     partitions: dict[str, _Listing]
+    replaced: dict[str, str] = {}
 
     @property
     def paths(self) -> Iterator[str]:
@@ -149,7 +150,7 @@ class _Retaining:
         )
         needed = {path for number in kept for path in outlines[number].paths}
         released = {path for each in retired for path in outlines[each.version].paths} - needed
-        self._retire(retired, released)
+        self._retire(retired, released, [outlines[each.version].replaced for each in retired])
         for record in read_retirements(self.store, self.dataset):  # also of runs that were killed
             released.update(record.files)
         staging = self._sweep(needed, released - needed, last=max(outlines, default=0))
@@ -190,7 +191,9 @@ class _Retaining:
         kept = kept_versions(created, self.retention, now=self.now, tagged=tagged)
         return kept | (pinned & outlines.keys())
 
-    def _retire(self, retired: Collection[RetiredVersion], released: Collection[str]) -> None:
+    def _retire(
+        self, retired: Collection[RetiredVersion], released: Collection[str], replaced: Iterable[dict[str, str]]
+    ) -> None:
         """Writes down what is retired; then the reports and the manifests go."""
         if not retired or self.dry_run:
             return
@@ -200,6 +203,7 @@ class _Retaining:
             policy=policy_in_words(self.retention),
             versions=tuple(retired),
             files=tuple(sorted(released)),
+            replaced={old: new for each in replaced for old, new in each.items()},
         )
         newest = max(each.version for each in retired)
         data = msgspec.json.format(msgspec.json.encode(record), indent=1)
@@ -218,7 +222,7 @@ class _Retaining:
             for key in self.store.list(data_prefix(self.dataset, role)):
                 if path_in(self.dataset, key) not in needed:
                     unnamed.setdefault(partition_of(key), []).append(key)
-        staged = {partition_of(key) for key in self.store.list(staging_prefixes(self.dataset))}
+        staged = {partition_of(key) for key in self.store.list(staging_root(self.dataset))}
         cleared: list[str] = []
         for partition in sorted(unnamed.keys() | staged):
             with contextlib.ExitStack() as stack:

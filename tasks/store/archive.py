@@ -65,12 +65,12 @@ def keep(store: Store, dataset: str, raw: RawFile, opened: Callable[[], Abstract
     if not store.exists(key):
         with opened() as original, store.writing(key) as path:
             sha256 = _copied(_pieces(original, raw), path, key)
-            if sha256 != raw.sha256:
+            if sha256 != (raw.blanked or raw.sha256):
                 raise DumpChangedError(
                     "it changed before it could be archived", where=shown(raw.path), fix="Run it again."
                 )
     with copy_of(store, dataset, raw) as copy, translated("read", key):
-        if _sha256(copy) != raw.sha256:
+        if _sha256(copy) != (raw.blanked or raw.sha256):
             fix = "Delete it and run again while the dump is there; `winnow verify` says where it is damaged."
             raise StoreError("the archived copy has other bytes than the raw file", where=key, fix=fix)
 

@@ -124,6 +124,16 @@ def is_staged(key: str) -> bool:
     return key.split("/")[1:2] == [_STAGING]
 
 
+def staging_root(dataset: str) -> str:
+    """What the keys of all staged objects of a data set begin with."""
+    return f"{dataset}/{_STAGING}/"
+
+
+def report_prefix(dataset: str) -> str:
+    """What the keys of all reports of a data set begin with."""
+    return f"{dataset}/reports/"
+
+
 def report_key(dataset: str, partition: str, version: int) -> str:
     """Key of the report in markdown on the run that published a version.
 
@@ -144,11 +154,6 @@ def partition_of(key: str) -> str:
     return unquote(key.split("/")[2])
 
 
-def report_prefix(dataset: str) -> str:
-    """What the keys of all reports of a data set begin with."""
-    return f"{dataset}/reports/"
-
-
 def report_version(key: str) -> int | None:
     """The version that a report is about; None when the key is no report's.
 
@@ -158,11 +163,6 @@ def report_version(key: str) -> int | None:
     """
     found = _REPORT.fullmatch(key.rpartition("/")[2])
     return int(found[1]) if found else None
-
-
-def staging_prefixes(dataset: str) -> str:
-    """What the keys of all staged objects of a data set begin with."""
-    return f"{dataset}/{_STAGING}/"
 
 
 def exports_prefix(dataset: str) -> str:
@@ -175,9 +175,59 @@ def export_key(dataset: str, export: str) -> str:
     return f"{exports_prefix(dataset)}{export}.json"
 
 
+def lease_prefix(dataset: str) -> str:
+    """What the keys of all leases of a data set begin with."""
+    return f"{dataset}/_leases/"
+
+
 def lease_key(dataset: str, partition: str) -> str:
     """Key of the file that a run holds while it cleans a partition."""
     return f"{dataset}/_leases/{quote(partition)}.lock"
+
+
+def erasure_prefix(dataset: str) -> str:
+    """What the keys of all erasures of a data set begin with."""
+    return f"{dataset}/_erasures/"
+
+
+def erasure_key(dataset: str, erasure: str) -> str:
+    """Key of what is known of an erasure: whom it concerns, as a hash, and how far it is.
+
+    Example:
+        >>> erasure_key("trips", "9f86d081884c7d65")
+        'trips/_erasures/9f86d081884c7d65.json'
+    """
+    return f"{erasure_prefix(dataset)}{erasure}.json"
+
+
+def blanked_prefix(dataset: str) -> str:
+    """What the keys begin with that tell of blanked raw files which they were."""
+    return f"{erasure_prefix(dataset)}blanked/"
+
+
+def blanked_key(dataset: str, blanked: str, original: str) -> str:
+    """Key of an empty object whose name tells of which raw file, by its sha256, a blanked one is left.
+
+    Example:
+        >>> blanked_key("trips", "aa", "bb")
+        'trips/_erasures/blanked/aa-bb'
+    """
+    return f"{blanked_prefix(dataset)}{blanked}-{original}"
+
+
+def salt_key(dataset: str) -> str:
+    """Key of the secret with which the hashes of erased values are made."""
+    return f"{dataset}/_erasures/salt"
+
+
+def receipt_prefix(dataset: str) -> str:
+    """What the keys of all receipts of a data set begin with."""
+    return f"{dataset}/_receipts/"
+
+
+def receipt_key(dataset: str, erasure: str, version: int) -> str:
+    """Key of the receipt of an erasure that was done up to a version."""
+    return f"{receipt_prefix(dataset)}{erasure}-{version:012d}.json"
 
 
 def contract_key(dataset: str, fingerprint: str) -> str:

@@ -106,9 +106,18 @@ def code_digest() -> tuple[Mapping[str, str], Mapping[str, str]]:
 @pytest.fixture
 def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small installation in the place of the real one."""
-    for place in ("schemas/datasets", "tasks/ingest", "tasks/normalise", "tasks/validate", "tasks/dedupe"):
+    for place in (
+        "schemas/datasets",
+        "tasks/erasure",
+        "tasks/ingest",
+        "tasks/normalise",
+        "tasks/validate",
+        "tasks/dedupe",
+    ):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "__init__.py").write_text('"""Docstring."""\n')
+    for module in ("blanking", "marks", "matching", "withdrawal"):
+        (tmp_path / f"tasks/erasure/{module}.py").write_text("x = 1\n")
     (tmp_path / "tasks/store").mkdir()
     (tmp_path / "tasks/store/sinks.py").write_text("ROW_GROUP = 1\n")
     (tmp_path / "tasks/ingest/csv.py").write_text('def f():\n    """Docstring."""\n    return 1\n')
