@@ -8,10 +8,10 @@ appended to, and there is no rename, so that a folder and a bucket can both be a
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from typing import BinaryIO
@@ -102,8 +102,13 @@ class Store(Protocol):
         """Removes all objects below a prefix that ends in `/`, and what killed writers left among them."""
         ...
 
-    def clear_unfinished(self, prefix: str) -> None:
-        """Removes what killed writers left below a prefix; only for one who knows that nobody is writing there."""
+    def clear_unfinished(self, prefix: str, *, older_than: dt.timedelta = dt.timedelta(0)) -> None:
+        """Removes what killed writers left below a prefix.
+
+        Args:
+            prefix: where to look; ends in `/`.
+            older_than: longer than any write there takes; nothing for one who knows that nobody is writing there.
+        """
         ...
 
     def abort_stale_uploads(self, older_than: dt.timedelta) -> int:

@@ -11,11 +11,13 @@ run made. A writer that is killed leaves a temporary file that no listing shows.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import errno
 import filecmp
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +29,6 @@ from tasks.store.locks import locked
 from tasks.store.paths import UNFINISHED, is_staged, parts_of
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
@@ -160,12 +161,13 @@ class LocalStore(Store):
         with translated("delete", prefix), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)
 
-    def clear_unfinished(self, prefix: str) -> None:
+    def clear_unfinished(self, prefix: str, *, older_than: dt.timedelta = dt.timedelta(0)) -> None:
         """Removes what killed writers left below a prefix."""
         folder = self._place(prefix.removesuffix("/"))
+        latest = time.time() - older_than.total_seconds()
         with translated("delete", prefix):
             for key in _files(folder, prefix) if folder.exists() else ():
-                if _is_hidden(key):
+                if _is_hidden(key) and (not older_than or _changed(self.root / key) < latest):
                     (self.root / key).unlink(missing_ok=True)
 
     def abort_stale_uploads(self, older_than: dt.timedelta) -> int:  # noqa: ARG002  # as the protocol has it
@@ -282,6 +284,14 @@ def _files(folder: Path, prefix: str) -> Iterator[str]:
                     yield from _files(Path(entry.path), f"{prefix}{entry.name}/")
             else:
                 yield prefix + entry.name
+
+
+def _changed(path: Path) -> float:
+    """When a file was last changed; now, if it is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 def _is_hidden(key: str) -> bool:

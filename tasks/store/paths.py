@@ -130,7 +130,12 @@ def report_key(dataset: str, partition: str, version: int) -> str:
         >>> report_key("trips", "2026-10-01", 12)
         'trips/reports/2026-10-01/000000000012.md'
     """
-    return f"{dataset}/reports/{quote(partition)}/{version:012d}.md"
+    return f"{report_prefix(dataset, partition)}{version:012d}.md"
+
+
+def report_prefix(dataset: str, partition: str) -> str:
+    """What the keys of all reports on a partition begin with."""
+    return f"{dataset}/reports/{quote(partition)}/"
 
 
 def lease_key(dataset: str, partition: str) -> str:
