@@ -274,5 +274,5 @@ class _Retaining:
         """Removes what killed writers left anywhere, if it is so old that nobody writes it; says how many uploads."""
         # No lease tells who is writing these, so that nobody's haste may shorten the wait.
         age = max(self.older_than, _UNFINISHED_AGE)
-        self.store.clear_unfinished(f"{self.dataset}/", age)
+        self.store.clear_unfinished(f"{self.dataset}/", older_than=age)
         return self.store.abort_stale_uploads(age)

@@ -129,9 +129,9 @@ def staging_root(dataset: str) -> str:
     return f"{dataset}/{_STAGING}/"
 
 
-def report_prefix(dataset: str) -> str:
-    """What the keys of all reports of a data set begin with."""
-    return f"{dataset}/reports/"
+def report_prefix(dataset: str, partition: str | None = None) -> str:
+    """What the keys of all reports of a data set, or on one of its partitions, begin with."""
+    return f"{dataset}/reports/" + (f"{quote(partition)}/" if partition is not None else "")
 
 
 def report_key(dataset: str, partition: str, version: int) -> str:
@@ -141,7 +141,7 @@ def report_key(dataset: str, partition: str, version: int) -> str:
         >>> report_key("trips", "2026-10-01", 12)
         'trips/reports/2026-10-01/000000000012.md'
     """
-    return f"{report_prefix(dataset)}{quote(partition)}/{version:012d}.md"
+    return f"{report_prefix(dataset, partition)}{version:012d}.md"
 
 
 def partition_of(key: str) -> str:
