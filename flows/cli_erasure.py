@@ -147,6 +147,8 @@ def _say_plan(plan: Planned) -> None:
         say(f"  partition {partition} is rewritten")
     for each in plan.raw:
         say(f"  raw dump {each} records; {'made blank' if plan.blanks_dumps else 'left as it is'}")
+    for each in plan.exports:
+        say(f"  left as it is, because it is not in the store: {each}")
     if plan.known == "begun":
         say("  An erasure of the same was begun and is finished by this command.")
 

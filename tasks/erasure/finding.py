@@ -16,6 +16,7 @@ from tasks.erasure import journal
 from tasks.erasure.marks import Subject
 from tasks.erasure.matching import canonical_texts
 from tasks.erasure.needles import Needles
+from tasks.erasure.outside import exported
 from tasks.erasure.search import Cleaning, Cleanings, belonging, cleanings, frames_of, mentioning, spellings
 from tasks.normalise.plan import NormalisePlan
 
@@ -44,6 +45,8 @@ class Planned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Raw dumps that hold some of the records, each with how many."""
     blanks_dumps: bool = False
     """Whether the records are made blank in the dumps, where that can be."""
+    exports: tuple[str, ...] = ()
+    """Exports that hold some of the records, or may; no erasure reaches them."""
     known: str | None = None
     """`begun` or `done`, if the same was asked for before."""
 
@@ -119,16 +122,19 @@ def planned(store: Store, dataset: Dataset, condition: Condition) -> Planned:
     own = finding.own(found)
     erased = own | finding.mentioning(found)
     touched = {key for key, entry in found.entries.items() if may_hold(entry, erased)}
+    versions = {version for key in touched for version in found.versions[key]}
+    now = {each.version: None if each.version in versions else each.digest for each in found.manifests}
     known = next((each for each in journal.erasures(store, dataset.name) if _is_same(store, each, finding)), None)
     return Planned(
         dataset=dataset.name,
         column=condition.column,
         records=len(erased),
         mentioning=len(erased - own),
-        versions=tuple(sorted({version for key in touched for version in found.versions[key]})),
+        versions=tuple(sorted(versions)),
         partitions=tuple(sorted({partition for partition, _ in touched})),
         raw=_raw(found, erased),
         blanks_dumps=dataset.source.erase_raw,
+        exports=tuple(exported(store, dataset.name, versions, now)),
         known=known.state if known else None,
     )
 

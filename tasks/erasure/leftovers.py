@@ -15,6 +15,7 @@ from tasks.store.lease import lease
 from tasks.store.paths import data_prefix, lease_prefix, report_prefix, staging_root, unquote
 from tasks.store.scan import scan
 from tasks.store.staging import staging
+from tasks.store.upkeep import UPKEEP
 from tasks.store.versions import list_versions, read_manifest
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def partitions(store: Store, dataset: str) -> tuple[str, ...]:
     for prefix in (lease_prefix(dataset), staging_root(dataset)):
         parts = (key.removeprefix(prefix).partition("/")[0] for key in store.list(prefix))
         found.update(unquote(part.removesuffix(".lock")) for part in parts)
-    return tuple(sorted(found))
+    return tuple(sorted(found - {UPKEEP}))
 
 
 def clear_staging(store: Store, dataset: str, partition: str, run_id: str) -> None:

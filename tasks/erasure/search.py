@@ -6,10 +6,12 @@ match (matching, needles), or changing anything (stage).
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from schemas.errors import VersionNotFoundError
 from schemas.records import FILE, RAW, RECORD, Role
 from tasks.erasure.matching import in_bytes, in_cells, in_typed
 from tasks.erasure.withdrawal import is_one_of
@@ -53,7 +55,10 @@ def cleanings(store: Store, dataset: str) -> Cleanings:
     Raises:
         StoreError: one can't be read.
     """
-    manifests = tuple(read_manifest(store, dataset, version) for version in list_versions(store, dataset))
+    manifests = []
+    for version in list_versions(store, dataset):
+        with contextlib.suppress(VersionNotFoundError):  # it was retired a moment ago
+            manifests.append(read_manifest(store, dataset, version))
     entries: dict[Cleaning, PartitionEntry] = {}
     versions: dict[Cleaning, tuple[int, ...]] = {}
     for manifest in manifests:
@@ -61,7 +66,7 @@ def cleanings(store: Store, dataset: str) -> Cleanings:
             key = (name, entry.cleaning)
             entries[key] = entry
             versions[key] = (*versions.get(key, ()), manifest.version)
-    return Cleanings(manifests, entries, versions)
+    return Cleanings(tuple(manifests), entries, versions)
 
 
 def frames_of(store: Store, dataset: str, entry: PartitionEntry) -> dict[Role, pl.LazyFrame]:

@@ -10,7 +10,8 @@ Belongs here: the order of the steps. Does not belong here: how any of them is d
 5. When another look at all versions finds nothing, the old files are deleted, and what reports and killed runs hold.
 6. Every object is searched. Only if nothing is found there is a receipt.
 
-All of it is found out anew by one who asks again; what a killed run did is found done.
+All of it is found out anew by one who asks again; what a killed run did is found done. Meanwhile no version is retired,
+tagged or rolled back to, and no file swept (tasks/store/upkeep).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from tasks.erasure.copies import blank_dump, erased_spans
 from tasks.erasure.finding import Finding, may_hold
 from tasks.erasure.journal import Erasure, Replacement, StoredObject
 from tasks.erasure.marks import hashed, probes, quick_hashes
+from tasks.erasure.outside import exported
 from tasks.erasure.receipt import Receipt, Swept, signed
 from tasks.erasure.rewrite import rewritten
 from tasks.erasure.search import Cleaning, Cleanings, cleanings
@@ -37,6 +39,7 @@ from tasks.erasure.sweep import left_over
 from tasks.publish.commit import commit, encoded
 from tasks.publish.digest import version_digest
 from tasks.store.paths import archive_prefix, erasure_key, file_key, receipt_key, receipt_prefix, version_key
+from tasks.store.upkeep import check_upkeep, upkeep
 from tasks.store.versions import head, list_versions
 
 if TYPE_CHECKING:
@@ -79,14 +82,17 @@ def erase(
     Raises:
         UsageError: the condition can't be meant.
         ErasureIncompleteError: something of the person is left in an object that is no record.
+        LeaseHeldError: versions are being retired, tagged or rolled back to, or another erasure is under way.
+        LeaseLostError: the run slept too long, and another one may be at it.
         StoreError: the store can't be read or written.
     """
-    erasing = _Erasing(store, dataset, condition, asked_by, run_id, raw_root, clock)
-    while erasing.advance():
-        pass
-    erasing.clean_up()
-    erasing.blank_dumps()
-    return erasing.finish(key)
+    with upkeep(store, dataset.name, run_id):
+        erasing = _Erasing(store, dataset, condition, asked_by, run_id, raw_root, clock)
+        while erasing.advance():
+            pass
+        erasing.clean_up()
+        erasing.blank_dumps()
+        return erasing.finish(key)
 
 
 class _Erasing:
@@ -142,6 +148,8 @@ class _Erasing:
         if newest and (not published or not replaced.items() <= known):
             self._publish(newest, new, replaced)
         for key, data in changed.items():
+            # What comes back in the place of a version that was retired meanwhile would be no version's.
+            check_upkeep(self.store, self.name, self.run_id)
             self.store.replace(key, data)
         return True
 
@@ -198,6 +206,7 @@ class _Erasing:
         for key, data in reports.items():
             self.store.replace(key, data)
         old = {file_key(self.name, file.path) for each in self.journal.replacements for file in each.before}
+        check_upkeep(self.store, self.name, self.run_id)
         for key in sorted((old | set(unnamed) | copies) - needed):
             self.store.delete(key)
         for partition in leftovers.partitions(self.store, self.name):
@@ -264,10 +273,9 @@ class _Erasing:
             why = self.left_dumps.get(path, "the declaration does not say that dumps are erased")
             if records and why:
                 yield f"raw dump {shown(path)}, {records:,} records: {why}"
-        for key in self.store.list(f"{self.name}/_exports/"):
-            if key.endswith(".json"):
-                told = msgspec.json.decode(self.store.read(key))
-                yield f"export {told.get('export')} in {shown(told.get('folder'))} on {shown(told.get('host'))}"
+        held = {version for each in self.journal.replacements for version in each.versions}
+        now = {manifest.version: manifest.digest for manifest in found.manifests}
+        yield from exported(self.store, self.name, held, now)
         yield "artifacts of past runs in Prefect's database, which may show cells of quarantined records"
 
     def _note(self, **said: object) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from schemas.errors import DeclarationError
+from schemas.errors import DeclarationError, StoreError
 from schemas.records import PartitionEntry, Role, RuleCount
 from tasks.audit import gates
 from tasks.erasure.copies import keep_copies, without_erased
@@ -46,7 +46,7 @@ def unchanged(job: Job, store: Store, dataset: Dataset) -> Outcome | None:
         return None
     if not same_files(job, dataset, entry.inputs):
         return None
-    if not all(store.exists(archive.key_of_copy(job.dataset, raw)) for raw in entry.inputs if raw.archive):
+    if _missing_copies(store, job.dataset, entry):
         return None  # cleaning again publishes nothing, but keeps the copies anew
     return _outcome(dataset, newest, entry, "unchanged since then: nothing new was published")
 
@@ -61,7 +61,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
         BooksError: what was written does not add up to what was read.
         GateError: a gate stopped it.
         LeaseLostError: the run slept too long, and another one may be cleaning the partition.
-        StoreError: the store can't be written.
+        StoreError: the store can't be written, or an archived copy was removed while the version was published.
     """
     if contract_fingerprint(job.declaration) != settled.contract:
         raise DeclarationError("it changed while the partition was cleaned", where=job.declaration, fix="Run it again.")
@@ -84,6 +84,9 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
         now=dt.datetime.now(dt.UTC),
         erasures=settled.erasures,
     )
+    # `winnow gc` may have taken them for a version's that was retired, until this one named them.
+    keep_contract(store, settled.contract, contract_of(dataset, job.declaration))
+    _check_copies(store, job.dataset, entry)
     note = "published" if committed.published else "unchanged since then: nothing new was published"
     return _outcome(
         dataset,
@@ -93,6 +96,20 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
         published=committed.published,
         broken_tables=settled.broken_tables,
     )
+
+
+def _missing_copies(store: Store, dataset: str, entry: PartitionEntry) -> tuple[str, ...]:
+    keys = [archive.key_of_copy(dataset, raw) for raw in entry.inputs if raw.archive]
+    return tuple(key for key in keys if not store.exists(key))
+
+
+def _check_copies(store: Store, dataset: str, entry: PartitionEntry) -> None:
+    if missing := _missing_copies(store, dataset, entry):
+        raise StoreError(
+            "an archived copy was removed while the version that names it was published",
+            where=missing[0],
+            fix="The version is there and readable. Run it again: that keeps the copy anew.",
+        )
 
 
 def entry_of(job: Job, store: Store, staged: Staged, settled: Settled) -> PartitionEntry:

@@ -9,7 +9,10 @@ run finds, because it looks at what is there and not at what an earlier run did.
 
 A file that no manifest names may be one that a run has written and is about to publish. It is removed only while its
 partition's lease is held here, after a second look at the versions; and if no retired version named it, only when it is
-old enough.
+old enough. Archived copies of raw files and records of contracts are shared by partitions, so no lease covers them:
+a run sees once more that they are there after it has published (tasks/publish/stage).
+
+What tells what happened stays: records of retirements and of exports, tags, and all of erasures.
 """
 
 from __future__ import annotations
@@ -28,6 +31,9 @@ from tasks.retain.report import RetainReport
 from tasks.store import exports
 from tasks.store.lease import lease
 from tasks.store.paths import (
+    archive_prefix,
+    contract_path,
+    contract_prefix,
     data_prefix,
     partition_of,
     path_in,
@@ -59,8 +65,14 @@ class _Named(msgspec.Struct):
     path: str
 
 
+class _Raw(msgspec.Struct):
+    archive: str | None = None
+
+
 class _Listing(msgspec.Struct):
     files: list[_Named]
+    inputs: list[_Raw]
+    contract: str
 
 
 class _Outline(msgspec.Struct):
@@ -69,13 +81,18 @@ class _Outline(msgspec.Struct):
     version: int
     created_at: str
     digest: str
+    contract: str
     partitions: dict[str, _Listing]
     replaced: dict[str, str] = {}
 
     @property
     def paths(self) -> Iterator[str]:
-        """Of the files that it names."""
-        return (file.path for listing in self.partitions.values() for file in listing.files)
+        """Of what it names: files, archived copies and contracts."""
+        yield contract_path(self.contract)
+        for listing in self.partitions.values():
+            yield contract_path(listing.contract)
+            yield from (file.path for file in listing.files)
+            yield from (raw.archive for raw in listing.inputs if raw.archive)
 
 
 def retain(
@@ -234,19 +251,36 @@ class _Retaining:
                         continue
                 self._remove(unnamed.get(partition, ()), released, self._named_since(last))
                 cleared += self._cleared(partition, has_staged=partition in staged)
+        self._sweep_shared(needed, released, last)
         return cleared
+
+    def _sweep_shared(self, needed: Collection[str], released: Collection[str], last: int) -> None:
+        """Removes archived copies and contracts that no kept version names."""
+        for prefix in (archive_prefix(self.dataset), contract_prefix(self.dataset)):
+            for key in self.store.list(prefix):
+                if path_in(self.dataset, key) not in needed:
+                    age = max(self.older_than, _UNFINISHED_AGE)
+                    self._remove([key], released, self._named_since(last), older_than=age)
 
     def _named_since(self, last: int) -> set[str]:
         """Paths that versions name which were published since this run looked at them."""
         since = (number for number in list_versions(self.store, self.dataset) if number > last)
         return {path for number in since for path in self._outline(number).paths}
 
-    def _remove(self, keys: Iterable[str], released: Collection[str], named: Collection[str]) -> None:
+    def _remove(
+        self,
+        keys: Iterable[str],
+        released: Collection[str],
+        named: Collection[str],
+        *,
+        older_than: dt.timedelta | None = None,
+    ) -> None:
+        older_than = self.older_than if older_than is None else older_than
         for key in keys:
             path = path_in(self.dataset, key)
             if path in named:
                 continue
-            if path not in released and self.store.age(key) < self.older_than:
+            if path not in released and self.store.age(key) < older_than:
                 self.swept.young += 1
                 continue
             self.swept.files += 1
@@ -272,7 +306,7 @@ class _Retaining:
 
     def _clear_unfinished(self) -> int:
         """Removes what killed writers left anywhere, if it is so old that nobody writes it; says how many uploads."""
-        # No lease tells who is writing these, so that nobody's haste may shorten the wait.
+        # No lease tells who is writing these, so that nobody's haste may shorten the wait; so with what is shared.
         age = max(self.older_than, _UNFINISHED_AGE)
         self.store.clear_unfinished(f"{self.dataset}/", older_than=age)
         return self.store.abort_stale_uploads(age)

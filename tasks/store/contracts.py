@@ -2,7 +2,7 @@
 
 Belongs here: keeping and reading them. Does not belong here: what is in one (tasks/publish/contract).
 
-A record is created before the first version that names it, and never changed.
+A record is created before the first version that names it, and never changed. It goes when no kept version names it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read_contract(store: Store, dataset: str, fingerprint: str) -> Contract:
         StoreError: the record is not there, or can't be read.
     """
     key = contract_key(dataset, fingerprint)
-    fix = "Nothing of Winnow changes or removes it: restore this file from a backup."
+    fix = "Nothing of Winnow changes it, or removes it while a version names it: restore this file from a backup."
     if not store.exists(key):
         raise StoreError("the record of a contract is missing", where=key, fix=fix)
     try:

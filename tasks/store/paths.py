@@ -18,7 +18,7 @@ from schemas.errors import StoreError, UsageError, shown
 if TYPE_CHECKING:
     from schemas.records import Role
 
-_STAGING, _ARCHIVE = "_staging", "raw"
+_STAGING, _ARCHIVE, _CONTRACTS = "_staging", "raw", "_contracts"
 #: What names of unfinished files begin with; no key may hold such a name.
 UNFINISHED = ".tmp-"
 _REPORT = re.compile(r"([0-9]{12})\.md")
@@ -237,7 +237,17 @@ def contract_key(dataset: str, fingerprint: str) -> str:
         >>> contract_key("trips", "c0" * 16)
         'trips/_contracts/c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0.json'
     """
-    return f"{dataset}/_contracts/{fingerprint}.json"
+    return file_key(dataset, contract_path(fingerprint))
+
+
+def contract_path(fingerprint: str) -> str:
+    """Path of the record of a contract, relative to the data set's folder."""
+    return f"{_CONTRACTS}/{fingerprint}.json"
+
+
+def contract_prefix(dataset: str) -> str:
+    """What the keys of all records of contracts begin with."""
+    return f"{dataset}/{_CONTRACTS}/"
 
 
 #: How the name of a copy ends that is compressed by the archive, and of one that is as the raw file is.
