@@ -28,7 +28,7 @@ import polars as pl
 from schemas.errors import ErasureIncompleteError, LeaseHeldError, shown
 from tasks.erasure import journal, leftovers
 from tasks.erasure.copies import blank_dump, erased_spans
-from tasks.erasure.finding import Finding, may_hold
+from tasks.erasure.finding import Finding, may_hold, subject_of
 from tasks.erasure.journal import Erasure, Replacement, StoredObject
 from tasks.erasure.marks import hashed, probes, quick_hashes
 from tasks.erasure.outside import exported
@@ -86,6 +86,7 @@ def erase(
         LeaseLostError: the run slept too long, and another one may be at it.
         StoreError: the store can't be read or written.
     """
+    subject_of(dataset, condition)  # what can't be meant does not even take a lease
     with upkeep(store, dataset.name, run_id):
         erasing = _Erasing(store, dataset, condition, asked_by, run_id, raw_root, clock)
         while erasing.advance():
