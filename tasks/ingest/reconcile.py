@@ -105,4 +105,5 @@ def _column(frame: pl.DataFrame, name: str) -> NDArray[np.int64]:
     """A column as numbers; of the raw bytes, how many there are, and 0 for a null."""
     column = frame.get_column(name)
     numbers = column.bin.size() if column.dtype == pl.Binary else column
-    return numbers.fill_null(0).to_numpy().astype(np.int64)
+    # Series.fill_null makes a plan of its own, which takes longer than to see that there is nothing to fill.
+    return (numbers.fill_null(0) if numbers.null_count() else numbers).to_numpy().astype(np.int64)

@@ -21,6 +21,7 @@ import polars as pl
 
 from schemas.errors import BooksError, shown
 from schemas.records import FILE, INPUT, LENGTH, RECORD, SOURCE, Books, Fate, OutputFile, RawFile, Role
+from tasks.ingest.ahead import ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -156,7 +157,7 @@ class _Ticks:
         taken = np.zeros(count, np.bool_)
         rows = 0
         for role in written.fates:
-            for each in written.slices(role, first, count):
+            for each in ahead(written.slices(role, first, count)):
                 inside = _inside(each.places, first, count)
                 taken[inside] = True
                 rows += inside.size

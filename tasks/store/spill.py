@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Parts of a spill: files that are open at once while it is written.
 PARTS = 64
+#: Rows that are parted at once: that takes several times their own room.
+_PARTED_AT_ONCE = 1 << 20
 
 
 def mapped(path: str) -> pl.DataFrame:
@@ -92,7 +94,8 @@ class Spill:
         self._held.append(frame)
         self._holds += frame.height
         self.rows += frame.height
-        if self._holds > self._at_once:
+        # What has begun to go to the disk need not wait in memory any more.
+        if self._holds > (min(self._at_once, _PARTED_AT_ONCE) if self._sizes else self._at_once):
             self._flush()
 
     def done(self) -> None:
@@ -120,13 +123,20 @@ class Spill:
             yield Part((number + 1) * self._width, rows, lambda number=number: self._read(number))  # type: ignore[misc]  # mypy can't infer a lambda with a default
 
     def _flush(self) -> None:
-        if not self._held:
-            return
         number = (pl.col(self._by) // pl.lit(self._width, pl.UInt64)).alias("_part")
-        parted = pl.concat(self._held).with_columns(number)
-        self._held, self._holds = [], 0
-        for (part,), rows in parted.partition_by("_part", maintain_order=True, include_key=False, as_dict=True).items():
-            self._write(int(part), rows)
+        self._held.reverse()
+        while self._held:
+            few = [self._held.pop()]
+            while self._held and sum(frame.height for frame in few) < _PARTED_AT_ONCE:
+                few.append(self._held.pop())
+            parted = (
+                pl.concat(few)
+                .with_columns(number)
+                .partition_by("_part", maintain_order=True, include_key=False, as_dict=True)
+            )
+            for (part,), rows in parted.items():
+                self._write(int(part), rows)
+        self._holds = 0
 
     def _write(self, part: int, rows: pl.DataFrame) -> None:
         table = rows.to_arrow()
