@@ -88,13 +88,13 @@ class Needles:
 
     def in_rows(self, schema: pl.Schema) -> pl.Expr:
         """Whether one stands in a row: in its cells, its raw bytes or its reasons."""
-        found = [self._in_column(name, dtype) for name, dtype in schema.items() if _may_hold(name, dtype)]
-        return pl.any_horizontal(found).fill_null(value=False) if found and self else pl.lit(value=False)
+        found = [self._in_column(name, dtype) for name, dtype in schema.items() if self and _may_hold(name, dtype)]
+        return pl.any_horizontal(found).fill_null(value=False) if found else pl.lit(value=False)
 
     def in_everything(self, schema: pl.Schema) -> pl.Expr:
         """As `in_rows`, in all columns that hold text or bytes."""
-        found = [self._in_column(name, dtype) for name, dtype in schema.items() if _is_text(dtype)]
-        return pl.any_horizontal(found).fill_null(value=False) if found and self else pl.lit(value=False)
+        found = [self._in_column(name, dtype) for name, dtype in schema.items() if self and _is_text(dtype)]
+        return pl.any_horizontal(found).fill_null(value=False) if found else pl.lit(value=False)
 
     def _in_column(self, name: str, dtype: pl.DataType) -> pl.Expr:
         if dtype == pl.Binary:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from tasks.erasure.condition import Condition
     from tasks.store.home import Store
 
+_AN_HOUR = dt.timedelta(hours=1)
 #: Objects that an error names.
 _NAMED = 5
 
@@ -213,6 +214,8 @@ class _Erasing:
         for partition in leftovers.partitions(self.store, self.name):
             with contextlib.suppress(LeaseHeldError):  # a run that is under way clears its own
                 leftovers.clear_staging(self.store, self.name, partition, self.run_id)
+        # No lease tells who is writing a copy of a raw file, but none is written for so long.
+        self.store.clear_unfinished(f"{self.name}/", older_than=_AN_HOUR)
 
     def blank_dumps(self) -> None:
         """Blanks the records in the dumps, where the declaration says so."""

@@ -34,8 +34,8 @@ def leftovers(place: Place, *, idle: bool) -> Iterator[str]:
     for folder in folders:
         for path in folder.rglob("*"):
             unfinished = path.name.startswith(".tmp-") or "_staging" in path.parts or folder == scratch
-            # A manifest that was not yet named is cleared an hour later: others may be committing.
-            if path.is_file() and unfinished and path.parent.name != "_versions":
+            # What was not yet named there is cleared an hour later: others may be committing, or asking for an erasure.
+            if path.is_file() and unfinished and path.parent.name not in ("_versions", "_erasures", "_receipts"):
                 yield f"a file of an unfinished run: {path.parent.name}/{path.name}"
     if isinstance(store, S3Store):
         yield from (f"an upload that has not ended: {each.key}" for each in store.unfinished_uploads())

@@ -14,8 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tasks.erasure.stage import receipts
+from tasks.publish.verify import verify_version
 from tasks.store.local import open_store
-from tasks.store.versions import head
+from tasks.store.versions import head, list_versions, read_manifest
 
 ROOT = Path(__file__).parents[2]
 DATASETS = ("sales", "returns")
@@ -24,11 +26,11 @@ PARTITIONS = ("2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04")
 _DECLARATION = '''"""{title}: for the kills."""
 import pandera.polars as pa
 
-from schemas import Dataset, Dedupe, Source, steps
+from schemas import Dataset, Dedupe, Retention, Source, steps
 
 
 class {title}(pa.DataFrameModel):
-    id: int = pa.Field(ge=0)
+    id: int = pa.Field(ge=0, metadata={{"subject": True}})
     shop: str = pa.Field(isin=["north", "south"])
 
 
@@ -37,6 +39,7 @@ DATASET = Dataset(
     source=Source("{name}/{{partition}}/*"),
     steps=[steps.lowercase("shop")],
     dedupe=Dedupe(key=["id"]),
+    retention=Retention(keep_versions=1),
 )
 '''
 
@@ -61,6 +64,7 @@ class Place:
     def variables(self) -> dict[str, str]:
         """The environment of the commands."""
         told = {"WINNOW_RAW": self.raw, "WINNOW_STORE": self.store, "WINNOW_DATASETS": str(self.folder)}
+        told["WINNOW_SIGNING_KEY"] = str(self.folder.parent / "signing-key.pem")
         return self.environment | told
 
 
@@ -90,12 +94,35 @@ def digests(place: Place) -> dict[str, str | None]:
     return {dataset: manifest.digest if manifest else None for dataset, manifest in found.items()}
 
 
+def versions(place: Place) -> dict[str, tuple[int, ...]]:
+    """The versions that are left, each of which is whole."""
+    store = open_store(place.store)
+    found = {dataset: list_versions(store, dataset) for dataset in DATASETS}
+    for dataset, numbers in found.items():
+        for number in numbers:
+            report = verify_version(store, dataset, number)
+            if report.findings or report.notes:
+                raise RuntimeError(f"{dataset}@{number}: {(*report.findings, *report.notes)[0]}")
+    return found
+
+
+def erased(place: Place) -> dict[str, tuple[str, int, bool]]:
+    """Each different content of versions that records were to leave: how many did, and whether there is a receipt."""
+    store = open_store(place.store)
+    # An erasure that is asked for again may publish a version more, with the partitions of the first.
+    manifests = [read_manifest(store, "sales", number) for number in list_versions(store, "sales")]
+    receipted = bool(receipts(store, "sales"))
+    partitions = [(each.digest, each.partitions.values()) for each in manifests]
+    return {digest: (digest, sum(entry.total.erased for entry in found), receipted) for digest, found in partitions}
+
+
 def cleaning(dataset: str, *partitions: str) -> tuple[str, ...]:
     """Jobs: these partitions, one after another."""
     return tuple(f"{dataset}@{partition}" for partition in partitions)
 
 
 _FIRST_TWO = ("clean", *cleaning("sales", *PARTITIONS[:2]))
+_EDITED = {'steps=[steps.lowercase("shop")],': ""}
 
 VICTIMS = {
     victim.name: victim
@@ -103,7 +130,11 @@ VICTIMS = {
         Victim("nightly", ("clean", *(job for name in DATASETS for job in cleaning(name, PARTITIONS[-1])))),
         Victim("backfill", ("clean", *cleaning("sales", *PARTITIONS))),
         # Partitions that were published, under a declaration that is edited afterwards.
-        Victim("again", _FIRST_TWO, before=((_FIRST_TWO, {'steps=[steps.lowercase("shop")],': ""}),)),
+        Victim("again", _FIRST_TWO, before=((_FIRST_TWO, _EDITED),)),
+        # Four versions, of which the newest is kept.
+        Victim("gc", ("gc", "sales"), before=((_FIRST_TWO, _EDITED), (_FIRST_TWO, {})), outcome=versions),
+        # Records that two versions and every fate hold.
+        Victim("erase", ("erase", "sales", "--where", "id = 4"), before=((_FIRST_TWO, {}),), outcome=erased),
     )
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import uuid
 from collections.abc import Callable
@@ -225,6 +226,19 @@ def test_archived_copies_lose_the_records_and_dumps_where_it_is_declared(tmp_pat
         declaration = tmp_path / "declarations/members.py"
         assert rebuild(store, manifest, declaration=declaration, raw_root=str(tmp_path / "raw")).same
         dump.unlink(missing_ok=True)
+
+
+def test_what_killed_runs_had_not_finished_writing_goes_too(tmp_path: Path) -> None:
+    place = settled_in(tmp_path, archive=True)
+    cleaned(place, "a")
+    half = [tmp_path / "store/members" / folder / ".tmp-1" for folder in ("raw", "_versions", "clean/a", "reports/a")]
+    for path in half:
+        path.write_text(FIRST)
+        os.utime(path, (0, 0))
+    young = tmp_path / "store/members/raw/.tmp-2"
+    young.write_text("a run that is under way is writing it")
+    erased(place)
+    assert ([path for path in half if path.exists()], young.exists()) == ([], True)
 
 
 def test_a_dump_that_is_another_one_by_now_is_left_alone(tmp_path: Path) -> None:

@@ -60,3 +60,10 @@ def test_rows_of_every_kind_of_column() -> None:
     assert found == [True, True, False, True, True, False, False]
     # The columns that Winnow adds are searched as well by who wants to see that nothing is left.
     assert frame.select(NUMBER.in_everything(frame.schema)).to_series().all()
+
+
+def test_without_anything_to_search_for_nothing_is_found() -> None:
+    rows = pl.DataFrame({"_raw": [b"7"], "text": ["7"]})
+    needles = Needles(["7"])
+    for found in (needles.in_rows(rows.schema), needles.in_everything(rows.schema)):
+        assert rows.select(found.alias("found"))["found"].to_list() == [False]
