@@ -20,6 +20,7 @@ from flows.settings import load_settings
 from schemas import registry
 from schemas.errors import shown
 from tasks.dedupe.task import settle
+from tasks.erasure.journal import take_along
 from tasks.ingest.task import ingest
 from tasks.job import Job, Outcome
 from tasks.publish.stage import unchanged
@@ -101,7 +102,9 @@ def _at_home(job: Job) -> Iterator[Job]:
         yield job
         return
     with tempfile.TemporaryDirectory(prefix="winnow-dry-run-") as folder:
-        yield msgspec.structs.replace(job, store_root=folder)
+        there = msgspec.structs.replace(job, store_root=folder)
+        take_along(job.open_store(), there.open_store(), job.dataset)
+        yield there
 
 
 @flow(name="clean-partition", flow_run_name="{dataset} {partition}", validate_parameters=True)

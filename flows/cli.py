@@ -1,7 +1,7 @@
 """The command line: `winnow`.
 
-Belongs here: the application, and which commands it has. Does not belong here: the commands (the
-other modules cli_*), how they print (console), or what they compute (tasks).
+Belongs here: the application, and which commands it has. Does not belong here: the commands (the modules `cli_*`), how
+they print (console), or what they compute (tasks).
 
 Commands that only read never import Prefect, pandera or pandas: they answer within a second.
 """
@@ -13,7 +13,7 @@ import sys
 
 import typer
 
-from flows import cli_diff, cli_export, cli_gc, cli_inspect, cli_moves, cli_run
+from flows import cli_diff, cli_erasure, cli_export, cli_gc, cli_inspect, cli_moves, cli_rebuild, cli_run
 
 app = typer.Typer(
     name="winnow",
@@ -29,6 +29,8 @@ for group in (
     cli_moves.COMMANDS,
     cli_diff.COMMANDS,
     cli_export.COMMANDS,
+    cli_rebuild.COMMANDS,
+    cli_erasure.COMMANDS,
     cli_gc.COMMANDS,
 ):
     for name, command in group.items():

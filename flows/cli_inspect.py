@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.console import emit, say, table, told, visible
+from flows.console import emit, progress, say, table, told, visible
 from flows.settings import load_settings
 from schemas.errors import EXIT_STOPPED, EXIT_USAGE, DeclarationError
 from schemas.records import RecordId, Role
@@ -30,6 +30,9 @@ Reference = Annotated[
         metavar="DATASET[@N]", help="The newest version, or version N, @TAG, or @2026-10-01 as of that day."
     ),
 ]
+
+#: Notes that are printed.
+_NOTES = 20
 
 
 def _store() -> Store:
@@ -177,7 +180,15 @@ def files(
 def verify(
     reference: Reference,
     *,
-    raw: Annotated[bool, typer.Option(help="Also that the raw dumps are the ones that were cleaned.")] = True,
+    raw: Annotated[
+        bool | None,
+        typer.Option(
+            "--raw/--no-raw",
+            help="Read the dumps again, record by record; or leave them alone. "
+            "Neither: only see that they are the ones that were cleaned.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Proves from the files alone that a version is whole and that its books balance; exits with 1 if not."""
@@ -188,8 +199,9 @@ def verify(
         # A manifest that can't be read is a finding, so it is not opened before.
         store = _store()
         dataset, version = named(store, reference)
-        raw_root = load_settings().raw_root if raw else None
-        report = verify_version(store, dataset, version, raw_root=raw_root)
+        raw_root = None if raw is False else load_settings().raw_root
+        with progress() as show:
+            report = verify_version(store, dataset, version, raw_root=raw_root, deep=bool(raw), progress=show)
         emit(report) if as_json else _say_verified(report)
         if not report.ok:
             raise SystemExit(EXIT_STOPPED)
@@ -201,6 +213,13 @@ def _say_verified(report: VerifyReport) -> None:
         table(f"{report.dataset}@{report.version} is NOT what its manifest says", ["finding", "where", "what"], rows)
     else:
         say(f"{report.dataset}@{report.version}: every file, count and record is as its manifest says.")
+        if report.reread:
+            say(f"{report.reread:,} records were read again, and stand in the raw files where it says.")
+        say(f"sha256 of its manifest, which binds all versions before it: {report.manifest_sha256}")
+    for note in report.notes[:_NOTES]:
+        say(f"note: {note.path}: {note.what}")
+    if len(report.notes) > _NOTES:
+        say(f"{len(report.notes) - _NOTES:,} more notes; --json has them.")
 
 
 def explain(

@@ -17,7 +17,7 @@ import msgspec
 from schemas.errors import EXIT_ENVIRONMENT, WinnowError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -90,6 +90,19 @@ def _cell(cell: object) -> str:
 def say(text: str = "") -> None:
     """Prints a line for a person; control characters in it are shown and don't reach the terminal."""
     sys.stdout.write(f"{visible(text)}\n")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, float], None]]:
+    """A callback that shows on a terminal what is done, and the share of it from 0 to 1; elsewhere it shows nothing."""
+    shown_on = console(stderr=True)
+    if not shown_on.is_terminal:
+        yield lambda _what, _share: None
+        return
+    from rich.text import Text
+
+    with shown_on.status("") as status:
+        yield lambda what, share: status.update(Text(f"{visible(what)}: {share:.0%}"))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ flows, which are the ones that production runs.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows.backfill import backfill
 from flows.cards import cards
@@ -89,7 +89,7 @@ def _readers(store: Store) -> None:
     files = list(open_version(store, _HISTORY).files(Role.CLEAN))
     say()
     say(f"Plain Parquet, read by anything (files = the lines that `winnow files {_HISTORY}` prints):")
-    for line, rows in _read(files):
+    for line, rows in _read(files) if store.storage_options is None else _read_from_s3(files, store.storage_options):
         say(f"  {line:<42} {rows:,} rows")
 
 
@@ -103,6 +103,13 @@ def _read(files: list[str]) -> list[tuple[str, int]]:
         ("duckdb.read_parquet(files)", len(duckdb.read_parquet(files))),
         ("pandas.read_parquet(files)", len(pd.read_parquet(files))),  # type: ignore[call-overload]  # the stubs know one path only
     ]
+
+
+def _read_from_s3(files: list[str], options: dict[str, Any]) -> list[tuple[str, int]]:
+    """Only with polars: each of the others wants a package of its own, or to be told the server in its own way."""
+    import polars as pl
+
+    return [("polars.read_parquet(files, storage_options=…)", pl.read_parquet(files, storage_options=options).height)]
 
 
 def _where(store: Store) -> None:

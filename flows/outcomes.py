@@ -28,6 +28,8 @@ def print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     table("", _COLUMNS, [_row(outcome) for outcome in outcomes], gap=1)
     for outcome in outcomes:
         say(f"{outcome.dataset} {outcome.partition}: {outcome.note}")
+        if outcome.books.erased:
+            say(f"  {outcome.books.erased:,} more records are erased")
         for row in drift_rows(outcome.drift):
             where = row.files[0] if len(row.files) == 1 else f"{len(row.files):,} files"
             say(f"  {where}: {told(row.finding)}: {done(row.finding)}")

@@ -46,6 +46,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scratch: str | None = None
     """Folder on this machine for what a run keeps beside a store on S3."""
 
+    signing_key: str = ".winnow/signing-key.pem"
+    """Ed25519 private key in PEM that signs the receipts of erasures; made there when it is first needed."""
+
     @property
     def store_root(self) -> str:
         """The store's root: a URL, or an absolute folder, so that a worker in another one finds the same."""
@@ -55,6 +58,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def raw_root(self) -> str:
         """The raw dumps' root, as the store's."""
         return _root(self.raw)
+
+    @property
+    def signing_key_path(self) -> Path:
+        """The signing key, absolute."""
+        return Path(self.signing_key).expanduser().absolute()
 
     @property
     def folders(self) -> tuple[Path, ...]:

@@ -1,7 +1,7 @@
 """Columns: what the model says of each column, beside its rules.
 
-Belongs here: the supported types, and what a field's metadata may say (`formats`, `zone`, `personal`, `true`,
-`false`). Does not belong here: casting by it (tasks/normalise), or rules (rules).
+Belongs here: the supported types, and what a field's metadata may say (`formats`, `zone`, `personal`,
+`subject`, `true`, `false`). Does not belong here: casting by it (tasks/normalise), or rules (rules).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: What a field's metadata may say.
-METADATA = ("formats", "zone", "personal", "true", "false")
+METADATA = ("formats", "zone", "personal", "subject", "true", "false")
 
 _INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
 _TEMPORAL = (pl.Date, pl.Datetime, pl.Time)
@@ -41,6 +41,7 @@ class ColumnSpec:
         formats: how its dates and times are written, tried in this order; empty means ISO 8601.
         zone: the time zone of its texts that name none; None if that is not said.
         personal: whether its values are shown to nobody in logs, artifacts and reports.
+        subject: whether its values tell whose record a row is, so that a person's records can be found by them.
         true: the words that mean true in it, as they are after its steps; empty means `true`.
         false: the words that mean false in it; empty means `false`.
         description: what it holds, in words, or None.
@@ -52,6 +53,7 @@ class ColumnSpec:
     formats: tuple[str, ...] = ()
     zone: str | None = None
     personal: bool = False
+    subject: bool = False
     true: tuple[str, ...] = ()
     false: tuple[str, ...] = ()
     description: str | None = None
@@ -87,6 +89,7 @@ def _spec(column: DeclaredColumn, where: str) -> ColumnSpec:
         formats=_texts(column, "formats", where, _TEMPORAL),
         zone=_zone(column, where),
         personal=_flag(column, "personal", where),
+        subject=_subject(column, where),
         true=_texts(column, "true", where, (pl.Boolean,)),
         false=_texts(column, "false", where, (pl.Boolean,)),
         description=column.description,
@@ -94,6 +97,15 @@ def _spec(column: DeclaredColumn, where: str) -> ColumnSpec:
     _check_formats(spec, where)
     _check_tokens(spec, where)
     return spec
+
+
+def _subject(column: DeclaredColumn, where: str) -> bool:
+    told = _flag(column, "subject", where)
+    if told and not isinstance(column.dtype, (pl.String, pl.Categorical, pl.Enum, *_INTEGERS)):
+        raise DeclarationError(
+            f"a column of {column.dtype} tells a person", expected="text or a whole number", where=where
+        )
+    return told
 
 
 def _check_dtype(dtype: pl.DataType, where: str) -> None:

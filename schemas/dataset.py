@@ -141,6 +141,11 @@ class Dataset:
         return "+".join(self.dedupe.key) if self.dedupe else ""
 
     @property
+    def subjects(self) -> tuple[str, ...]:
+        """Columns whose values tell whose record a row is."""
+        return tuple(column.name for column in self.columns if column.subject)
+
+    @property
     def personal(self) -> frozenset[str]:
         """Columns whose values are shown to nobody in logs, artifacts and reports."""
         return frozenset(column.name for column in self.columns if column.personal)

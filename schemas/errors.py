@@ -183,6 +183,14 @@ class SomeFailedError(StoppedError):
         super().__init__(f"{len(failures)} of {whole} were not published: {reasons}")
 
 
+class ErasedMeanwhileError(StoppedError):
+    """A person's records were erased while a run was under way that had read them before."""
+
+
+class ErasureIncompleteError(StoppedError):
+    """Something of a person is left in the store after an erasure, which is why it got no receipt."""
+
+
 class DumpChangedError(StoppedError):
     """A raw file is no longer the one that was cleaned."""
 

@@ -152,6 +152,10 @@ class Source:
         null_tokens: cells that mean *missing*, compared after stripping.
         drift: what becomes of missing, extra, renamed, reordered and widened columns.
         limits: how great a record, a cell, a header and what is decompressed may be.
+        archive_raw: whether the store keeps a copy of each raw file, one whatever the number of partitions and versions
+            that name it, so that every record can be shown and cleaned again when the dump is gone.
+        erase_raw: whether `winnow erase` also makes the records blank in the dump itself. It changes files below the
+            raw root; it can do so in text that is not compressed, in a folder.
 
     Example:
         >>> Source("tickets/{partition}/*.jsonl.gz", null_tokens=["", "NA"]).pattern
@@ -171,6 +175,8 @@ class Source:
     null_tokens: tuple[str, ...] = ()
     drift: Drift = Drift()
     limits: Limits = Limits()
+    archive_raw: bool = False
+    erase_raw: bool = False
 
     def __post_init__(self) -> None:
         parsed = [field[1:] for field in string.Formatter().parse(self.pattern) if field[1] is not None]

@@ -9,7 +9,8 @@ All are `msgspec.Struct`: frozen, refusing unknown fields, read from and written
 from __future__ import annotations
 
 import enum
-from typing import Literal
+import re
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,6 +24,8 @@ class Fate(enum.StrEnum):
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
     REJECTED = "rejected"
+    ERASED = "erased"
+    """Of a person who asked to be forgotten; replaces the fate that it had."""
 
 
 class Severity(enum.StrEnum):
@@ -41,6 +44,8 @@ class Role(enum.StrEnum):
     REJECTS = "rejects"
     REPAIRS = "repairs"
     DUPLICATES = "duplicates"
+    ERASED = "erased"
+    """Places of records that were erased, and nothing of what was in them."""
 
 
 #: Names of the columns that Winnow adds. All begin with an underscore, which a declared column may not.
@@ -53,6 +58,7 @@ RULES, REASONS, DUPLICATE_OF = "_rules", "_reasons", "_duplicate_of"
 LINEAGE = (FILE, RECORD, OFFSET, LENGTH)
 
 
+_EIGHT_DIGITS = re.compile("[0-9a-f]{8}")
 #: Digits of the largest number that a record of any file can have.
 _MOST_DIGITS = 20
 
@@ -100,6 +106,7 @@ class Books(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     duplicate: int = 0
     quarantined: int = 0
     rejected: int = 0
+    erased: int = 0
     repaired: int = 0
     """Kept records of which at least one cell has a repair row; not a fate."""
 
@@ -111,7 +118,7 @@ class Books(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def balanced(self) -> bool:
         """Whether every record has exactly one fate."""
-        return self.records == self.kept + self.duplicate + self.quarantined + self.rejected
+        return self.records == self.kept + self.duplicate + self.quarantined + self.rejected + self.erased
 
 
 class DriftKind(enum.StrEnum):
@@ -140,6 +147,9 @@ class DriftFinding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Records that it concerns, where each has keys of its own (JSON); of the extra keys that are not named one by one
     how often they occur. None is the whole file."""
 
+
+#: Bytes of a raw file that have one checksum in its manifest.
+CHUNK_BYTES = 1 << 20
 
 Encoding = Literal["utf-8", "utf-16-le", "utf-16-be", "windows-1252", "latin-1"]
 #: `lf` is CRLF, too; `any` is both and CR.
@@ -187,6 +197,52 @@ class RawFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """In which ways its columns are not the declared ones, and what was done about each."""
     dialect: DialectVerdict | None = None
     """How a delimited file was read; None for other formats."""
+    chunks: str = ""
+    """CRC-32 of each MiB as stored, eight hexadecimal digits each: where it is damaged can be told without it."""
+    blanked: str | None = None
+    """sha256 of the file since its erased records are overwritten, in the archive or in the dump; `sha256`
+    stays the identity of its records."""
+    archive: str | None = None
+    """Path of the copy that the store keeps, relative to the data set's folder; None where none is asked for."""
+
+    @property
+    def encoding(self) -> Encoding:
+        """Of its text."""
+        return self.dialect.encoding if self.dialect else "utf-8"
+
+    @property
+    def chunk_sums(self) -> tuple[int, ...]:
+        """The checksums of `chunks`; those of a changed manifest that are none are left out."""
+        return split_sums(self.chunks)
+
+
+def split_sums(digits: str) -> tuple[int, ...]:
+    """Checksums written one behind another, eight hexadecimal digits each.
+
+    Example:
+        >>> split_sums("0000000a54dfe478")
+        (10, 1423959160)
+    """
+    parts = (digits[at : at + 8] for at in range(0, len(digits), 8))
+    return tuple(int(part, 16) for part in parts if _EIGHT_DIGITS.fullmatch(part))
+
+
+class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a contract fingerprint stands for: kept beside the versions, so that a change of it can be explained."""
+
+    dataset: str
+    declaration: str
+    """Text of the declaring file."""
+    declared: str
+    """Hash of what that text means; other comments and another layout give the same."""
+    source: dict[str, Any]
+    """How raw files are read, as `schemas.policies.Source` takes it."""
+    columns: tuple[str, ...]
+    """The declared ones in their order."""
+    code: dict[str, str]
+    """Path of each module that gives a declaration its meaning -> hash of what its text means."""
+    libraries: dict[str, str]
+    """Name -> version, of those that do as the code says."""
 
 
 class RuleCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -231,7 +287,8 @@ class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contract: str
     """Fingerprint of the declaration, and of the code that gives it meaning, under which it was cleaned."""
     cleaning: str
-    """Identity of this cleaning: a hash of the inputs and the contract; the stem of its files' names."""
+    """Identity of this cleaning: a hash of the inputs, the contract and the erased records; the stem of its files'
+    names."""
     inputs: tuple[RawFile, ...]
     books: tuple[Books, ...]
     """One for each input, in the same order."""
@@ -269,4 +326,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str
     """sha256 over the content: data set and partitions, not who committed it or when."""
     partitions: dict[str, PartitionEntry]
+    erasures: tuple[str, ...] = ()
+    """Ids of the erasures that its files are free of, sorted."""
+    replaced: dict[str, str] = {}
+    """Of the version of an erasure: sha256 of each older manifest that it replaced -> sha256 of what is in its
+    place, so that the chain of manifests leads over them."""
+    parent_sha256: str | None = None
+    """sha256 of the parent's manifest as it is stored: whoever knows the newest one's knows that of all before it."""
     format: int = 1

@@ -97,6 +97,8 @@ class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: tuple[RuleCount, ...]
     """Every rule about rows, those that no row broke too."""
     broken_tables: tuple[str, ...]
+    erasures: tuple[str, ...] = ()
+    """Ids of the erasures of whose records the files are free."""
     """Ids of the rules about the whole table that the clean table breaks."""
 
 

@@ -4,22 +4,26 @@ Belongs here: raw files, the files of each fate, and the entry that a manifest h
 counting that the tests are about.
 
 A dump is written as one letter for each of its records: `k` kept, `r` kept and repaired, `d` duplicate, `q`
-quarantined, `x` rejected; or as `=` and the path of the dump of which it is a second delivery.
+quarantined, `x` rejected, `e` erased; or as `=` and the path of the dump of which it is a second delivery.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from schemas.records import (
     Books,
+    Contract,
+    DialectVerdict,
     OutputFile,
     PartitionEntry,
     RawFile,
@@ -30,12 +34,23 @@ from schemas.records import (
     StepCount,
 )
 from tasks.publish.commit import Committed, commit
-from tasks.publish.contract import cleaning_id
+from tasks.publish.contract import cleaning_id, fingerprint_of
+from tasks.store.contracts import keep_contract
 from tasks.store.local import Store
 from tasks.store.paths import data_key
 from tasks.store.sinks import output_file
 
-CONTRACT = "c0" * 16
+#: What the partitions are said to be cleaned under; its source is how their dumps are read.
+AGREED = Contract(
+    dataset="",
+    declaration="",
+    declared="d" * 64,
+    source={"pattern": "{partition}/*.csv"},
+    columns=("id", "text"),
+    code={},
+    libraries={},
+)
+CONTRACT = fingerprint_of(AGREED)
 NOW = dt.datetime(2026, 11, 23, 3, 15, tzinfo=dt.UTC)
 HEADER = b"id,text\n"
 
@@ -51,6 +66,9 @@ SCHEMAS: dict[Role, dict[str, Any]] = {
     Role.QUARANTINE: {**_PLACE, "id": pl.String, "text": pl.String},
     Role.DUPLICATES: {**_PLACE, "_duplicate_of": pl.String, "id": pl.String, "text": pl.String},
     Role.REJECTS: _PLACE,
+    Role.ERASED: {
+        "_file": pl.String, "_source": pl.String, "_record": pl.UInt64, "_offset": pl.UInt64, "_length": pl.UInt32,
+    },
     Role.REPAIRS: {
         "_file": pl.String, "_record": pl.UInt64,
         **dict.fromkeys(["column", "step", "before", "after", "reason"], pl.String),
@@ -84,7 +102,7 @@ def build(dumps: Mapping[str, str], raw_root: Path | None = None) -> Built:
     for path, letters in dumps.items():
         again = letters.removeprefix("=") if letters.startswith("=") else None
         origin = again or path
-        lines = [f"{record},{letter} of {origin}\n".encode() for record, letter in enumerate(dumps[origin], 1)]
+        lines = [_line(record, letter, origin) for record, letter in enumerate(dumps[origin], 1)]
         text = HEADER + b"".join(lines)
         raw = RawFile(
             path=path,
@@ -96,6 +114,8 @@ def build(dumps: Mapping[str, str], raw_root: Path | None = None) -> Built:
             header_size=len(HEADER),
             records=len(lines),
             redelivery_of=again,
+            dialect=DialectVerdict("utf-8", "lf", ",", '"', None, 0, 0),
+            chunks=f"{zlib.crc32(text):08x}",
         )
         built.inputs.append(raw)
         if raw_root:
@@ -109,6 +129,7 @@ def build(dumps: Mapping[str, str], raw_root: Path | None = None) -> Built:
                 duplicate=letters.count("d"),
                 quarantined=letters.count("q"),
                 rejected=letters.count("x"),
+                erased=letters.count("e"),
                 repaired=letters.count("r"),
             )
         )
@@ -121,8 +142,13 @@ def build(dumps: Mapping[str, str], raw_root: Path | None = None) -> Built:
     return built
 
 
+def _line(record: int, letter: str, origin: str) -> bytes:
+    # What is rejected has one field only.
+    return f"{record}{' ' if letter == 'x' else ','}{letter} of {origin}\n".encode()
+
+
 def _rows(raw: RawFile, record: int, letter: str, line: bytes, offset: int) -> Iterator[tuple[Role, dict[str, Any]]]:
-    number, text = line.decode().rstrip("\n").split(",")
+    number, _, text = line.decode().rstrip("\n").partition(",")
     identity = {"_file": raw.sha256, "_record": record}
     span = {"_offset": offset, "_length": len(line)}
     cells = {"id": number, "text": text}
@@ -135,6 +161,8 @@ def _rows(raw: RawFile, record: int, letter: str, line: bytes, offset: int) -> I
     if letter == "q":
         rules = ["text.str_length", "id.in_range"][: 1 + record % 2]
         yield Role.QUARANTINE, {**place, "_rules": rules, "_reasons": ["too long", "too great"][: len(rules)], **cells}
+    if letter == "e":
+        yield Role.ERASED, {**identity, "_source": raw.path, **span}
     if letter == "x":
         rules = ["encoding"] if record % 2 else ["too_few_fields"]
         yield Role.REJECTS, {**place, "_rules": rules, "_reasons": ["in words"]}
@@ -175,7 +203,8 @@ def write(store: Store, dataset: str, partition: str, built: Built) -> Partition
 
 
 def publish(store: Store, dataset: str, *entries: PartitionEntry, run_id: str = "run") -> Committed:
-    """Commits entries as one version."""
+    """Commits entries as one version, under a contract that the store knows."""
+    keep_contract(store, CONTRACT, msgspec.structs.replace(AGREED, dataset=dataset))
     added = {entry.partition: entry for entry in entries}
     return commit(
         store,

@@ -59,6 +59,14 @@ SHELL = (
     "tasks/*/task.py",  # wraps a stage for Prefect
     "tasks/*/stage.py",  # reads from the store, calls the pure modules, writes to the store
     "tasks/store/*",
+    "tasks/erasure/access.py",  # reads a person's records
+    "tasks/erasure/copies.py",  # reads and writes copies of raw files
+    "tasks/erasure/finding.py",  # reads all versions
+    "tasks/erasure/journal.py",  # keeps what the store knows of its erasures
+    "tasks/erasure/leftovers.py",  # reads and clears what is beside the versions
+    "tasks/erasure/rewrite.py",  # writes a partition's files anew
+    "tasks/erasure/search.py",  # reads all versions
+    "tasks/erasure/sweep.py",  # reads every object
     "tasks/ingest/listing.py",  # finds and opens raw files
     "tasks/ingest/bucket.py",  # does so in a bucket
     "tasks/ingest/workbook*.py",  # reads a workbook in a process of its own
@@ -66,6 +74,7 @@ SHELL = (
     "tasks/job.py",  # loads the declaration that it names
     "tasks/publish/commit.py",  # the one act of publishing is one of the store
     "tasks/publish/contract.py",  # hashes the code that gives a declaration its meaning
+    "tasks/publish/originals.py",  # opens raw files in the dump or in the archive
     "tasks/publish/rollback.py",  # as commit
     "tasks/publish/verify.py",  # proves a version from its files alone
     "tasks/publish/written.py",  # reads back what was written

@@ -54,7 +54,7 @@ def _limits(gates: Gates, books: Books) -> Iterator[Finding]:
     if gates.min_records is not None and books.records < gates.min_records:
         fix = "Ask the source whether the dump is whole."
         yield Finding("min_records", f"{books.records:,} records", f"at least {gates.min_records:,}", fix)
-    if books.kept == 0 and not gates.allow_empty:
+    if books.kept + books.erased == 0 and not gates.allow_empty:
         fix = "Declare Gates(allow_empty=True) if a partition may be empty."
         yield Finding("allow_empty", f"none of {books.records:,} records is kept", "at least one", fix)
 

@@ -14,11 +14,16 @@ import msgspec
 import polars as pl
 
 from schemas.errors import DumpChangedError, shown
-from schemas.records import FILE, INPUT, LINEAGE, RECORD, Role, RuleCount, Severity
+from schemas.records import FILE, INPUT, LINEAGE, RAW, RECORD, Role, RuleCount, Severity
 from tasks.dedupe import ledger
 from tasks.dedupe.candidates import Candidates
+from tasks.dedupe.exact import PLACE
 from tasks.dedupe.removed import Removed
 from tasks.dedupe.verdicts import Limits, Verdicts
+from tasks.erasure.blanking import is_blank
+from tasks.erasure.journal import tombstones
+from tasks.erasure.matching import in_bytes, in_cells, in_typed
+from tasks.erasure.withdrawal import withdrawn
 from tasks.ingest.listing import open_raw, stamp_of
 from tasks.job import Job, Settled, Staged, StagedFile
 from tasks.normalise.plan import NormalisePlan
@@ -32,7 +37,7 @@ from tasks.validate.reasons import counting, decode
 from tasks.validate.screening import compiled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import BinaryIO
 
     from schemas.dataset import Dataset
@@ -63,26 +68,27 @@ def settle(job: Job, store: Store, dataset: Dataset, staged: Staged, *, limits: 
         StoreError: the store can't be read or written.
     """
     with contextlib.closing(_Partition(job, store, dataset, staged, limits)) as partition:
-        cleaning = cleaning_id(staged.contract, staged.inputs)
-        files, counted = _written(job, store, partition, cleaning)
+        frames, erased = partition.frames()
+        cleaning = cleaning_id(staged.contract, staged.inputs, erased)
+        files, counted = _written(job, store, partition, frames, cleaning)
         return Settled(
             cleaning=cleaning,
             contract=staged.contract,
             files=files,
             rules=partition.counts(counted),
             broken_tables=partition.broken_tables(),
+            erasures=partition.tombstones.ids,
         )
 
 
 def _written(
-    job: Job, store: Store, partition: _Partition, cleaning: str
+    job: Job, store: Store, partition: _Partition, frames: Mapping[Role, pl.LazyFrame], cleaning: str
 ) -> tuple[tuple[OutputFile, ...], pl.DataFrame]:
     """Writes the files, and counts the rules in the same pass."""
-    frames = partition.frames()
     keys = {role: data_key(job.dataset, role, job.partition, cleaning) for role in frames}
     # The ledger explains itself: whoever opens one of its files finds the rules in its metadata.
     described = {"winnow.rules": msgspec.json.encode(partition.dataset.rules).decode()}
-    metadata = {keys[role]: described for role in frames if role is not Role.CLEAN}
+    metadata = {keys[role]: described for role in frames if role not in (Role.CLEAN, Role.ERASED)}
     sinks = {keys[role]: frame for role, frame in frames.items()}
     (counted,) = sink_all(store, sinks, also=[partition.counted()], metadata=metadata)
     files = []
@@ -104,6 +110,7 @@ class _Partition:
         self.rules = compiled(dataset, self.plan)
         self.names = [column.name for column in dataset.columns]
         self.inputs = staged.inputs
+        self.tombstones = tombstones(store, job.dataset)
         self.candidates = Candidates([functools.partial(mapped, store.path(key)) for key in staged.candidates])
 
         def spills(name: str, *, by: str, numbers: int, at_once: int) -> Spill:
@@ -123,7 +130,40 @@ class _Partition:
         """Ends whatever still reads."""
         self.candidates.close()
 
-    def frames(self) -> dict[Role, pl.LazyFrame]:
+    def frames(self) -> tuple[Mapping[Role, pl.LazyFrame], tuple[str, ...]]:
+        """The rows of each published file, and the ids of the records that were taken out of them."""
+        frames, erased = self._frames(), sorted(self._erased()) if self.tombstones.ids else []
+        if not erased:
+            return frames, ()
+        withdrawal = withdrawn(frames, erased, self.inputs)
+        return withdrawal.frames, withdrawal.ids
+
+    def _erased(self) -> set[tuple[str, int]]:
+        """The records of people who were erased."""
+        marks = self.tombstones
+        found = set(marks.places_in(self.inputs))
+        typed = in_typed(marks, self.candidates.schema)
+        parts = [block.frame.filter(typed).select(PLACE) for block in self.candidates.blocks()]
+        parts += [in_cells(marks, self.plan, self._scan([key]), PLACE).collect() for key in self.staged.flagged]
+        rejects = [key for file in self.staged.files for key in file.rejects]
+        parts += [self._scan([key]).filter(in_bytes(marks, self.plan)).select(PLACE).collect() for key in rejects]
+        parts += [self._scan([key]).filter(self._is_blank()).select(PLACE).collect() for key in rejects]
+        for number, record in pl.concat(parts).rows():
+            found.add((self.inputs[number].sha256, record))
+        return found
+
+    def _is_blank(self) -> pl.Expr:
+        """Whether an unparsed record is all that is left of an erased one in its raw file."""
+        blanked = {number: raw for number, raw in enumerate(self.inputs) if raw.blanked}
+
+        def told(rows: pl.Series) -> pl.Series:
+            pairs = zip(rows.struct.field(INPUT), rows.struct.field(RAW), strict=True)
+            found = [number in blanked and raw is not None and is_blank(raw, blanked[number]) for number, raw in pairs]
+            return pl.Series(found, dtype=pl.Boolean)
+
+        return pl.struct(INPUT, RAW).map_batches(told, return_dtype=pl.Boolean, is_elementwise=True)
+
+    def _frames(self) -> dict[Role, pl.LazyFrame]:
         """The rows of each published file; the clean table always has one, the others where there may be rows."""
         frames = {Role.CLEAN: self._clean(), Role.QUARANTINE: self._quarantine()}
         if duplicates := list(self._duplicates()):

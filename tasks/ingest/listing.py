@@ -9,8 +9,10 @@ begins with a full stop matches only a pattern that does, since tools write unfi
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -99,6 +101,41 @@ def raw_size(url: str | Path) -> int:
         return Path(url).stat().st_size
     except (OSError, ValueError) as error:
         raise _unreadable(Path(url), error) from error
+
+
+def replace_raw(url: str, pieces: Iterable[bytes], *, sha256: str) -> None:
+    """Puts other bytes in the place of a raw file in a folder, at once and durably; only an erasure does that.
+
+    Args:
+        url: of the file.
+        pieces: the other bytes.
+        sha256: of all of them; with another one, the file stays as it is.
+
+    Raises:
+        DumpUnreadableError: it can't be written.
+    """
+    path = Path(url)
+    # Under a name that no pattern matches, beside it, so that the file system can give it the other one at once.
+    unfinished = path.with_name(f".{path.name}.erasing")
+    try:
+        with unfinished.open("wb") as stream:
+            shutil.copymode(path, unfinished)
+            digest = hashlib.sha256()
+            for piece in pieces:
+                digest.update(piece)
+                stream.write(piece)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if digest.hexdigest() != sha256:
+            unfinished.unlink()
+            raise DumpUnreadableError("it changed while it was read", where=shown(path), fix="Run it again.")
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        reason = error.strerror or type(error).__name__
+        raise DumpUnreadableError(
+            f"can't be written: {reason}", where=shown(path), fix="Let the user that erases write there."
+        ) from error
 
 
 def stamp_of(stream: io.BufferedReader) -> str:

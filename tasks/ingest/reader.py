@@ -167,6 +167,7 @@ class RecordReader:
             notes=(*self._compression_notes(text, size), *facts.notes),
             drift=facts.drift,
             dialect=facts.dialect,
+            chunks=text.sums.hex,
         )
 
     def _compression_notes(self, text: TextStream, size: int) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ import polars as pl
 
 from schemas.errors import DumpChangedError, GateError, shown
 from schemas.records import INPUT, RULES, RawFile, RejectCount
+from tasks.erasure.journal import originals_of_blanked
 from tasks.ingest.ahead import ahead
 from tasks.ingest.blocks import record_schema
 from tasks.ingest.dialects import Dialect
@@ -26,6 +27,7 @@ from tasks.ingest.reader import RecordReader
 from tasks.ingest.streams import TextStream
 from tasks.job import Job, Staged, StagedFile
 from tasks.publish.contract import contract_fingerprint
+from tasks.store.archive import path_of_copy
 from tasks.store.paths import staging_key
 from tasks.validate.screening import Judged, Screening
 
@@ -86,6 +88,7 @@ class _Staging:
     def __init__(self, job: Job, store: Store, dataset: Dataset) -> None:
         self.job, self.store, self.dataset = job, store, dataset
         self.contract = contract_fingerprint(job.declaration)
+        self.originals = originals_of_blanked(store, job.dataset)
         self.screening = Screening(dataset)
         self.files: list[StagedFile] = []
         self.reasons: collections.Counter[str] = collections.Counter()
@@ -107,13 +110,20 @@ class _Staging:
             for index, each in enumerate(ahead(judged)):
                 self._enter(each, f"{number:05d}-{index:05d}", keys)
                 report()
-        raw = reader.report
+        raw = self._identified(reader.report)
         if first and raw.sha256 != first.sha256:
             raise DumpChangedError("it changed while it was read", where=shown(path), fix="Run it again.")
         if first:
             raw = msgspec.structs.replace(raw, redelivery_of=first.path)
+        if source.archive_raw:
+            raw = msgspec.structs.replace(raw, archive=path_of_copy(raw))
         header, records, rejects = self._header(raw), tuple(keys["records"]), tuple(keys["rejects"])
         self.files.append(StagedFile(raw, header, records, rejects, text.key if text.opened else None, stamp))
+
+    def _identified(self, raw: RawFile) -> RawFile:
+        """A raw file of which records were blanked, under the identity that it had before."""
+        original = self.originals.get(raw.sha256)
+        return msgspec.structs.replace(raw, sha256=original, blanked=raw.sha256) if original else raw
 
     def _judged(self, blocks: Iterable[Block], number: int, *, redelivered: bool) -> Iterator[_Judged]:
         numbered = (pl.lit(number, pl.UInt32).alias(INPUT), pl.all())
@@ -200,7 +210,7 @@ def same_files(job: Job, dataset: Dataset, inputs: Sequence[RawFile]) -> bool:
     found = [(path, raw_size(f"{job.raw_root}/{path}")) for path in paths]
     if found != [(raw.path, raw.size) for raw in inputs]:
         return False
-    return all(_sha256(f"{job.raw_root}/{raw.path}") == raw.sha256 for raw in inputs)
+    return all(_sha256(f"{job.raw_root}/{raw.path}") in (raw.sha256, raw.blanked) for raw in inputs)
 
 
 def _sha256(url: str) -> str:
@@ -218,7 +228,7 @@ def _delivered_before(job: Job, source: Source, path: str, size: int, files: lis
     if not candidates:
         return None
     digest = _sha256(f"{job.raw_root}/{path}")
-    first = next((raw for raw in candidates if raw.sha256 == digest), None)
+    first = next((raw for raw in candidates if (raw.blanked or raw.sha256) == digest), None)
     form = Dialect.of(path, source).format
     if first and first.format != form and first.size:
         raise GateError(

@@ -10,6 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from schemas.errors import DumpUnreadableError, shown
+from tasks.ingest.chunks import ChunkSums
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,7 @@ class StoredBytes:
         self._stream = stream
         self._path = path
         self._digest = hashlib.sha256()
+        self._sums = ChunkSums()
         self._returned = b""
         self._ended = False
         self.size = 0
@@ -52,6 +54,11 @@ class StoredBytes:
     def sha256(self) -> str:
         """Of the bytes read so far."""
         return self._digest.hexdigest()
+
+    @property
+    def sums(self) -> ChunkSums:
+        """The checksums of the bytes read so far, chunk by chunk."""
+        return self._sums
 
     @property
     def offset(self) -> int:
@@ -114,6 +121,7 @@ class StoredBytes:
     def _read(self, size: int) -> bytes:
         data = self._guarded(lambda: self._stream.read(size))
         self._digest.update(data)
+        self._sums.update(data)
         self.size += len(data)
         self._ended = not data
         return data

@@ -17,6 +17,8 @@ from tasks.ingest.stored import PIECE_BYTES, StoredBytes
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from tasks.ingest.chunks import ChunkSums
+
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 #: What was read once within its limits can be read again without knowing them.
@@ -120,6 +122,11 @@ class TextStream:
         """Reads whatever is stored after the place where decoding ended; the file's stored size and its sha256."""
         self._stored.drain()
         return self._stored.size, self._stored.sha256
+
+    @property
+    def sums(self) -> ChunkSums:
+        """The checksums of the stored bytes read so far; of all of them after `finish`."""
+        return self._stored.sums
 
     def _next_chunk(self) -> memoryview:
         try:

@@ -34,6 +34,7 @@ FATES = {
     Role.DUPLICATES: Fate.DUPLICATE,
     Role.QUARANTINE: Fate.QUARANTINED,
     Role.REJECTS: Fate.REJECTED,
+    Role.ERASED: Fate.ERASED,
 }
 
 #: Records that are ticked off at once, at 1 byte each or 2; a partition with more is looked at in several passes.
@@ -358,6 +359,7 @@ def _imbalances(
     if not books.balanced:
         fates = {"kept": books.kept, "duplicate": books.duplicate, "quarantined": books.quarantined}
         fates["rejected"] = books.rejected
+        fates |= {"erased": books.erased} if books.erased else {}
         told = " + ".join(f"{records:,} {fate}" for fate, records in fates.items())
         yield Imbalance(raw.path, f"{told} = {sum(fates.values()):,} records", f"{books.records:,}")
     rows = account.values()

@@ -10,21 +10,23 @@ apply their change to what that one published. Nobody waits for a lock, and noth
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import random
 import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.errors import StoreError, VersionNotFoundError
+from schemas.errors import ErasedMeanwhileError, StoreError, VersionNotFoundError
 from schemas.records import Manifest, PartitionEntry
+from tasks.erasure import journal
 from tasks.publish.digest import version_digest
 from tasks.store.paths import version_key
 from tasks.store.retired import is_retired
-from tasks.store.versions import head, read_manifest
+from tasks.store.versions import read_manifest, stored_head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from tasks.store.home import Store
 
@@ -54,6 +56,9 @@ def commit(
     run_id: str,
     contract: str,
     now: dt.datetime,
+    erasures: Iterable[str] | None = None,
+    erased: Iterable[str] = (),
+    replaced: Mapping[str, str] | None = None,
 ) -> Committed:
     """Publishes a change as the next version, unless the newest one has the same content already.
 
@@ -64,20 +69,28 @@ def commit(
         reason: nightly, run, backfill, replay, erasure or rollback.
         run_id: of this run.
         contract: fingerprint under which the newest partition of the change was cleaned.
+        erasures: ids of the erasures that the change knows of; None if it brings no newly cleaned files, so that it
+            is enough that none of its files was erased.
+        erased: ids of erasures that this commit completes.
+        replaced: sha256 of the older manifests that it replaces -> sha256 of what comes in their place.
         now: with a time zone; becomes the manifest's `created_at`, unless the newest version's is later: the clock of
             one of two machines is wrong then, and that times rise with the numbers is worth more (`version_as_of`).
 
     Raises:
+        ErasedMeanwhileError: it would bring back what was erased since the change was made.
         StoreError: the store can't be read or written, or the newest manifest is broken.
     """
     created_at = now.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     known = 1
     for attempt in range(_ATTEMPTS):
-        newest = head(store, dataset, since=known)
+        stored = stored_head(store, dataset, since=known)
+        newest = stored.manifest if stored else None
         known = newest.version if newest else 1
         partitions = dict(sorted(change(dict(newest.partitions) if newest else {}).items()))
         digest = version_digest(dataset, partitions)
-        if newest and newest.digest == digest:
+        before = newest.erasures if newest else ()
+        _check_erased(store, dataset, partitions, newest, erasures)
+        if newest and newest.digest == digest and set(erased) <= set(before) and not replaced:
             # Its own run finds it here when it is tried again after the answer to its commit was lost.
             return Committed(newest, published=newest.run_id == run_id)
         candidate = Manifest(
@@ -90,7 +103,10 @@ def commit(
             contract=contract,
             digest=digest,
             partitions=partitions,
+            erasures=tuple(sorted({*before, *erased})),
+            replaced=dict(replaced or {}),
         )
+        candidate = chained(candidate, stored.data if stored else None)
         if _published(store, candidate):
             return Committed(candidate, published=True)
         # Cut by chance: runs that lost the same race must not meet again in the next one.
@@ -102,11 +118,69 @@ def commit(
     )
 
 
+def _check_erased(
+    store: Store, dataset: str, partitions: Change, newest: Manifest | None, known: Iterable[str] | None
+) -> None:
+    """Sees that no file comes back that an erasure replaced, and none comes that was made without knowing of one.
+
+    An erasure writes its journal and then publishes a version of its own: a commit that comes before that is looked at
+    by the erasure, and one that comes after it reads here of both.
+    """
+    if newest is None or not newest.erasures:
+        return
+    unknown = set(newest.erasures) - set(known) if known is not None else set()
+    gone = {
+        file.path
+        for erasure in journal.erasures(store, dataset)
+        if erasure.id in newest.erasures
+        for replaced in erasure.replacements
+        for file in set(replaced.before) - set(replaced.after)
+    }
+    changed = [entry for name, entry in partitions.items() if newest.partitions.get(name) != entry]
+    if unknown or any(file.path in gone for entry in changed for file in entry.files):
+        raise _erased_meanwhile(dataset)
+
+
+def check_known(store: Store, dataset: str, known: Iterable[str]) -> None:
+    """Sees, before files are read back that an erasure may have removed, that it was known when they were made.
+
+    Raises:
+        ErasedMeanwhileError: it was not.
+        StoreError: the store can't be listed.
+    """
+    if set(journal.erasure_ids(store, dataset)) - set(known):
+        raise _erased_meanwhile(dataset)
+
+
+def _erased_meanwhile(dataset: str) -> ErasedMeanwhileError:
+    found = "records were erased while this was under way"
+    return ErasedMeanwhileError(found, where=dataset, fix="Nothing was published. Run it again.")
+
+
+def chained(manifest: Manifest, parent: bytes | None) -> Manifest:
+    """A manifest that names the bytes of its parent, as every one in a store does.
+
+    So the sha256 of one manifest binds all before it: who published them, when and why, which no digest covers. An
+    erasure, which replaces older ones, binds what it puts in their place by `replaced` of its own version.
+
+    Args:
+        manifest: the manifest.
+        parent: as its parent's manifest is stored; None for the first version.
+    """
+    return msgspec.structs.replace(
+        manifest, parent_sha256=None if parent is None else hashlib.sha256(parent).hexdigest()
+    )
+
+
+def encoded(manifest: Manifest) -> bytes:
+    """A manifest as it is stored."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
+
+
 def _published(store: Store, candidate: Manifest) -> bool:
     """Whether the candidate is now a version, also when the answer that said so was lost on its way."""
-    data = msgspec.json.format(msgspec.json.encode(candidate, order="deterministic"), indent=1)
     key = version_key(candidate.dataset, candidate.version)
-    if store.create(key, data):
+    if store.create(key, encoded(candidate)):
         # A run that slept for long may find its number free again, because the version that had it was retired since.
         # What comes of it would be older than the newest, and nobody would see it.
         if not is_retired(store, candidate.dataset, candidate.version):

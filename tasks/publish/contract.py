@@ -1,6 +1,7 @@
 """Contract: under which declaration, and which code that gives it meaning, a partition was cleaned.
 
-Belongs here: what counts as meaning, and its hash. Does not belong here: deciding what becomes of a stale partition.
+Belongs here: what counts as meaning, its hash, and the record of what a hash stands for. Does not belong here: keeping
+the record (stage), comparing two of them (rebuilt), or deciding what becomes of a stale partition.
 
 Meaning is the syntax tree of the declaration and of the code of the stages, without comments, layout and docstrings,
 and the versions of the two libraries that do what the code says. A partition whose fingerprint is another one is
@@ -13,22 +14,36 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from schemas.errors import DeclarationError
+from schemas.records import Contract
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from schemas.dataset import Dataset
+    from schemas.policies import Source
     from schemas.records import RawFile
 
 #: The folder that holds `schemas` and `tasks`.
 _ROOT = Path(__file__).parents[2]
+#: The code that decides which records are an erased person's.
+_ERASING = tuple(f"tasks/erasure/{name}.py" for name in ("blanking", "marks", "matching", "withdrawal"))
 #: The code that decides what becomes of a record, and which bytes a file has.
-_CODE = ("schemas", "tasks/ingest", "tasks/normalise", "tasks/validate", "tasks/dedupe", "tasks/store/sinks.py")
+_CODE = (
+    "schemas",
+    "tasks/ingest",
+    "tasks/normalise",
+    "tasks/validate",
+    "tasks/dedupe",
+    "tasks/store/sinks.py",
+    *_ERASING,
+)
 #: In these folders, what has no say: other declarations, and wrappers that only call.
 _SILENT = ("schemas/datasets/", "/task.py")
 #: What does as the code says; the other libraries move bytes only.
@@ -43,36 +58,111 @@ def contract_fingerprint(declaration: str | Path) -> str:
     Raises:
         DeclarationError: the file can't be read or is no Python.
     """
-    try:
-        tree = _WithoutRetention().visit(ast.parse(Path(declaration).read_bytes()))
-        # A function's docstring counts in a declaration: that of a check is the reason that its rule gives.
-        source = _meaning(tree, without_docstrings_of=(ast.Module, ast.ClassDef))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DeclarationError(f"can't be read: {error}", where=str(declaration)) from error
-    return _hashed([source, _code_digest()])[:32]
+    return _fingerprint(_declared(_read(declaration), str(declaration)), *_installed())
 
 
-def cleaning_id(contract: str, inputs: Sequence[RawFile]) -> str:
+def contract_of(dataset: Dataset, declaration: str | Path) -> Contract:
+    """What the fingerprint of a declaration and of the code that is installed stands for.
+
+    Args:
+        dataset: as the declaration gives it.
+        declaration: the file.
+
+    Raises:
+        DeclarationError: the file can't be read or is no Python.
+    """
+    # `winnow verify`, which needs fingerprints only, is not to wait for these.
+    from pydantic import TypeAdapter
+
+    from schemas.policies import Source
+
+    text = _read(declaration)
+    code, libraries = _installed()
+    return Contract(
+        dataset=dataset.name,
+        declaration=importlib.util.decode_source(text),
+        declared=_declared(text, str(declaration)),
+        source=TypeAdapter(Source).dump_python(dataset.source, mode="json"),
+        columns=tuple(column.name for column in dataset.columns),
+        code=dict(code),
+        libraries=dict(libraries),
+    )
+
+
+def fingerprint_of(contract: Contract) -> str:
+    """The fingerprint that a record says what it stands for.
+
+    Example:
+        >>> contract = Contract("trips", "", "d" * 64, {}, (), {"tasks/ingest/jsonl.py": "c" * 64}, {"polars": "2.1.0"})
+        >>> fingerprint_of(contract)
+        'd0523b29375a355f553725334366e48d'
+    """
+    return _fingerprint(contract.declared, contract.code, contract.libraries)
+
+
+def as_installed(contract: Contract) -> Contract:
+    """The same declaration with the code and the libraries that are installed."""
+    code, libraries = _installed()
+    return msgspec.structs.replace(contract, code=dict(code), libraries=dict(libraries))
+
+
+def reading_of(contract: Contract) -> Source:
+    """How raw files were read under a contract.
+
+    Raises:
+        DeclarationError: the record holds no such thing.
+    """
+    from schemas.policies import Source
+
+    return Source(**contract.source)
+
+
+def cleaning_id(contract: str, inputs: Sequence[RawFile], erased: Iterable[str] = ()) -> str:
     """Identity of a cleaning, 16 hexadecimal digits: what its files hold depends on nothing else.
 
     Args:
         contract: the fingerprint.
         inputs: the raw files, in the order in which they were read.
+        erased: ids of their records that are erased.
 
     Example:
         >>> cleaning_id("c" * 32, ())
         '79b327cee26478f3'
     """
-    return _hashed([contract, *(msgspec.json.encode(raw, order="sorted").decode() for raw in inputs)])[:16]
+    # What may change of a raw file without its records.
+    bare = (msgspec.structs.replace(raw, chunks="", archive=None, blanked=None) for raw in inputs)
+    told = (msgspec.json.encode(raw, order="sorted").decode() for raw in bare)
+    return _hashed([contract, *told, *sorted(erased)])[:16]
+
+
+def _read(declaration: str | Path) -> bytes:
+    try:
+        return Path(declaration).read_bytes()
+    except OSError as error:
+        raise DeclarationError(f"can't be read: {error}", where=str(declaration)) from error
+
+
+def _declared(source: bytes, where: str) -> str:
+    """A hash of what the text of a declaration means."""
+    try:
+        tree = _WithoutRetention().visit(ast.parse(source))
+        # A function's docstring counts in a declaration: that of a check is the reason that its rule gives.
+        return _hashed([_meaning(tree, without_docstrings_of=(ast.Module, ast.ClassDef))])
+    except (SyntaxError, ValueError) as error:
+        raise DeclarationError(f"can't be read: {error}", where=where) from error
+
+
+def _fingerprint(declared: str, code: Mapping[str, str], libraries: Mapping[str, str]) -> str:
+    # The name of a module is a part too, because one that is renamed is another one to whoever imports it.
+    return _hashed([declared, libraries, code])[:32]
 
 
 @functools.cache
-def _code_digest() -> str:
-    parts = [f"{library} {importlib.metadata.version(library)}" for library in _LIBRARIES]
-    for path in _code_files():
-        # The name is a part too, because a module that is renamed is another one to whoever imports it.
-        parts += [path.relative_to(_ROOT).as_posix(), _meaning(ast.parse(path.read_bytes()))]
-    return _hashed(parts)
+def _installed() -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The modules that give meaning, with a hash of theirs, and the libraries with their versions."""
+    trees = {path.relative_to(_ROOT).as_posix(): ast.parse(path.read_bytes()) for path in _code_files()}
+    code = {name: _hashed([_meaning(tree)]) for name, tree in trees.items()}
+    return code, {library: importlib.metadata.version(library) for library in _LIBRARIES}
 
 
 def _code_files() -> Iterator[Path]:
@@ -112,6 +202,6 @@ def _is_text(statement: ast.stmt) -> bool:
     )
 
 
-def _hashed(parts: Sequence[str]) -> str:
+def _hashed(parts: Sequence[object]) -> str:
     """A hash over texts that can't be mistaken for one over other texts with the same characters."""
-    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()

@@ -12,9 +12,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import polars as pl
 
-from schemas.records import DUPLICATE_OF, FILE, RAW, REASONS, RECORD, RULES, PartitionEntry, Role, Severity
+from schemas.records import (
+    DUPLICATE_OF,
+    FILE,
+    RAW,
+    REASONS,
+    RECORD,
+    RULES,
+    PartitionEntry,
+    RejectCount,
+    Role,
+    RuleCount,
+    Severity,
+    StepCount,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,6 +47,36 @@ def recount(rows: Mapping[Role, pl.LazyFrame], entry: PartitionEntry) -> Iterato
     yield from _differences("repaired cells of", ledger.repairs(), _steps(entry))
     yield from _without_reasons(ledger, entry)
     yield from _strange_repairs(ledger, entry)
+
+
+def recounted(rows: Mapping[Role, pl.LazyFrame], entry: PartitionEntry) -> PartitionEntry:
+    """The entry with every count that its files tell counted anew; for one of which records were erased.
+
+    What can't be counted anew stays as it was when the erased records were still among the others: rules that only
+    warn, and cells of which only the writing changed.
+    """
+    ledger = _Ledger(rows)
+    broken, rejected, repaired = ledger.by_rule(Role.QUARANTINE), ledger.by_rule(Role.REJECTS), ledger.repairs()
+    rules = [_recounted_rule(rule, broken) for rule in entry.rules]
+    steps = [_recounted_step(step, repaired) for step in entry.steps]
+    return msgspec.structs.replace(
+        entry,
+        rules=tuple(rule for rule in rules if rule.rows),
+        rejects=tuple(RejectCount(reason, records) for reason, records in sorted(rejected.items())),
+        steps=tuple(step for step in steps if step.cells),
+    )
+
+
+def _recounted_rule(rule: RuleCount, broken: Mapping[str, int]) -> RuleCount:
+    if rule.severity is Severity.WARN:
+        return rule
+    return msgspec.structs.replace(rule, rows=broken.get(rule.id, 0))
+
+
+def _recounted_step(step: StepCount, repaired: Mapping[str, int]) -> StepCount:
+    if not step.changed_value:
+        return step
+    return msgspec.structs.replace(step, cells=repaired.get(_cell_name(step), 0))
 
 
 class _Ledger:
@@ -81,12 +125,15 @@ def _rejects(entry: PartitionEntry) -> dict[str, int]:
     return {count.reason: count.records for count in entry.rejects}
 
 
+def _cell_name(step: StepCount) -> str:
+    return f"{step.column} by {step.step}"
+
+
 def _steps(entry: PartitionEntry) -> dict[str, int]:
     said: dict[str, int] = {}
     for step in entry.steps:
         if step.changed_value:
-            name = f"{step.column} by {step.step}"
-            said[name] = said.get(name, 0) + step.cells
+            said[_cell_name(step)] = said.get(_cell_name(step), 0) + step.cells
     return said
 
 

@@ -19,9 +19,10 @@ def publish(job: Job, staged: Staged, settled: Settled) -> Outcome:
     """Balances the books, asks the gates and commits the version; see `tasks.publish.stage.publish`."""
     outcome = publish_partition(job, job.open_store(), job.load(), staged, settled)
     books = outcome.books
+    erased = f" + {books.erased} erased" if books.erased else ""
     logger.info(
-        "%s %s, version %s: %d records = %d kept + %d duplicate + %d quarantined + %d rejected",
+        "%s %s, version %s: %d records = %d kept + %d duplicate + %d quarantined + %d rejected%s",
         job.dataset, shown(job.partition), outcome.version,
-        books.records, books.kept, books.duplicate, books.quarantined, books.rejected,
+        books.records, books.kept, books.duplicate, books.quarantined, books.rejected, erased,
     )  # fmt: skip
     return outcome

@@ -15,21 +15,39 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.errors import StoreError, WinnowError, shown
+from schemas.errors import StoreError, shown
 from schemas.records import Manifest, OutputFile, PartitionEntry, RawFile, Role
-from tasks.ingest.listing import open_raw
+from tasks.erasure.journal import erasures
+from tasks.publish.contract import fingerprint_of
 from tasks.publish.digest import version_digest
-from tasks.publish.written import differences, read_back
-from tasks.store.paths import data_prefix, file_key, quote, version_key
-from tasks.store.retired import retired_versions
+from tasks.publish.originals import original
+from tasks.publish.written import differences, read_back, rows_of
+from tasks.store.contracts import read_contract
+from tasks.store.faults import legible
+from tasks.store.paths import (
+    archive_prefix,
+    contract_key,
+    data_prefix,
+    erasure_key,
+    erasure_prefix,
+    file_key,
+    quote,
+    version_key,
+)
+from tasks.store.retired import read_retirements
 from tasks.store.scan import row_count
 from tasks.store.versions import list_versions, no_version, read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
+    from schemas.records import Contract
+    from tasks.publish.originals import Original
     from tasks.store.home import Store
 
+    #: Called with what is looked at and the share of it that is done, from 0 to 1.
+    Progress = Callable[[str, float], None]
 
 #: More records or bytes than any partition has; greater numbers would not fit the sums.
 _MOST = 1 << 50
@@ -49,9 +67,17 @@ class Kind(enum.StrEnum):
     COUNTS = "counts"
     """Rules, rejects or repairs are other than the manifest says (laws 2 and 3)."""
     RAW = "raw"
-    """A raw file is missing or has other bytes."""
+    """A raw file is missing or has other bytes; only noted where the archive has them."""
+    ARCHIVE = "archive"
+    """The archived copy of a raw file is missing or has other bytes."""
+    RECORDS = "records"
+    """A raw file that is read again has other records than the version says, or in other places."""
+    CONTRACT = "contract"
+    """The record of what a contract fingerprint stands for is missing, or is another one's."""
+    ERASURE = "erasure"
+    """Only noted: an erasure that was begun and is not finished."""
     UNNAMED = "unnamed"
-    """Only noted: a file that no version names, as a run leaves it that did not come to publish."""
+    """Only noted: a file or an archived copy that no version names, as a run leaves it that did not come to publish."""
 
 
 class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,10 +103,20 @@ class VerifyReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Published files looked at."""
     records: int = 0
     """Records of which each was found to have one fate, if there are no findings."""
+    reread: int = 0
+    """Records that were read again, and found to stand where the version says, if there are no findings."""
+    manifest_sha256: str = ""
+    """Of the version's manifest: whoever wrote it down elsewhere can tell it, and all before it, from forged ones."""
 
 
 def verify_version(
-    store: Store, dataset: str, version: int | None = None, *, raw_root: str | None = None
+    store: Store,
+    dataset: str,
+    version: int | None = None,
+    *,
+    raw_root: str | None = None,
+    deep: bool = False,
+    progress: Progress = lambda _what, _share: None,
 ) -> VerifyReport:
     """Looks at everything that a version claims.
 
@@ -88,7 +124,10 @@ def verify_version(
         store: where the data set lies.
         dataset: name of the data set.
         version: which one; None is the newest.
-        raw_root: where its raw files lie, if they are to be looked at too.
+        raw_root: where its raw files lie, if it is to be seen that they are the ones that were cleaned.
+        deep: whether they are read again too, from the archive where the dump is gone, and each record is looked for
+            in the version.
+        progress: called with what is looked at and the share of it that is done, from 0 to 1.
 
     Raises:
         VersionNotFoundError: there is no such version.
@@ -105,20 +144,41 @@ def verify_version(
     except StoreError as error:
         broken = Finding(Kind.MANIFEST, version_key(dataset, number), str(error))
         return VerifyReport(dataset, number, ok=False, findings=(broken, *chain))
-    findings = [*_manifest_findings(manifest), *chain]
-    for _, entry in sorted(manifest.partitions.items()):
-        findings += _partition_findings(store, dataset, entry) if _is_countable(entry) else ()
-        findings += _raw_findings(raw_root, entry.inputs) if raw_root is not None else ()
+    findings, notes, reread = [*_manifest_findings(manifest), *chain], list(lineage.notes()), 0
+    contracts, copies = _Contracts(store, manifest), set[str]()
+    findings += contracts.findings
+    for name, entry in sorted(manifest.partitions.items()):
+        progress(name, 0.0)
+        damaged = list(_partition_findings(store, dataset, entry)) if _is_countable(entry) else []
+        raws = _Raws(store, dataset, raw_root, entry, copies)
+        # What can't be read can't be held against anything.
+        contract = contracts.known.get(entry.contract) if deep and not damaged and _is_countable(entry) else None
+        raws.look(contract, progress)
+        findings += [*damaged, *raws.findings]
+        notes += raws.notes
+        reread += raws.reread
     entries = manifest.partitions.values()
     return VerifyReport(
         dataset=dataset,
         version=number,
         ok=not findings,
         findings=tuple(findings),
-        notes=tuple(lineage.notes()),
+        notes=(*_unfinished_erasures(store, dataset), *notes),
         files=sum(len(entry.files) for entry in entries),
         records=sum(entry.total.records for entry in entries),
+        reread=reread,
+        manifest_sha256=lineage.sha256[number],
     )
+
+
+def _unfinished_erasures(store: Store, dataset: str) -> Iterator[Finding]:
+    try:
+        for erasure in erasures(store, dataset):
+            if erasure.state == "begun":
+                told = "it was begun and is not finished: run the same `winnow erase` again"
+                yield Finding(Kind.ERASURE, erasure_key(dataset, erasure.id), told)
+    except StoreError as error:
+        yield Finding(Kind.ERASURE, erasure_prefix(dataset), str(error))
 
 
 # --- the manifest and those before it ---------------------------------------------------------------------------------
@@ -161,8 +221,13 @@ class _Named(msgspec.Struct):
     path: str
 
 
+class _Archived(msgspec.Struct):
+    archive: str | None = None
+
+
 class _Listing(msgspec.Struct):
     files: list[_Named]
+    inputs: list[_Archived]
 
 
 class _Outline(msgspec.Struct):
@@ -171,6 +236,8 @@ class _Outline(msgspec.Struct):
     version: int
     parent: int | None
     partitions: dict[str, _Listing]
+    parent_sha256: str | None = None
+    replaced: dict[str, str] = {}
 
 
 class _Lineage:
@@ -178,19 +245,27 @@ class _Lineage:
 
     def __init__(self, store: Store, dataset: str, versions: tuple[int, ...]) -> None:
         self.store, self.dataset = store, dataset
+        self.sha256: dict[int, str] = {}
         self.outlines = {version: self._outline(version) for version in versions}
-        self.retired = retired_versions(store, dataset)
+        retirements = read_retirements(store, dataset)
+        self.retired = {each.version for record in retirements for each in record.versions}
+        #: sha256 of each manifest that an erasure replaced -> sha256 of what came in its place.
+        self.replaced = {old: new for record in retirements for old, new in record.replaced.items()}
+        for outline in filter(None, self.outlines.values()):
+            self.replaced |= outline.replaced
 
     def _outline(self, version: int) -> _Outline | None:
         try:
-            return msgspec.json.decode(self.store.read(version_key(self.dataset, version)), type=_Outline)
+            data = self.store.read(version_key(self.dataset, version))
+            self.sha256[version] = hashlib.sha256(data).hexdigest()
+            return msgspec.json.decode(data, type=_Outline)
         except (StoreError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
 
     def findings(self, last: int) -> Iterator[Finding]:
-        """Where the versions up to this one are not 1, 2, 3 …, each with the one before it as its parent.
+        """Where the versions up to this one are not 1, 2, 3 …, each with the one before it, as it is, as its parent.
 
-        One that `winnow gc` retired may be missing.
+        One that `winnow gc` retired may be missing; what its child says of it can't be held against anything then.
         """
         for version in range(1, last + 1):
             path = version_key(self.dataset, version)
@@ -205,19 +280,31 @@ class _Lineage:
             elif (outline.version, outline.parent) != (version, parent):
                 told = f"it says that it is version {outline.version} after {outline.parent}"
                 yield Finding(Kind.CHAIN, path, f"{told}, not {version} after {parent}")
+            elif self._now(outline.parent_sha256) != (before := self.sha256.get(version - 1)) and (
+                before or not parent
+            ):
+                told = f"it names a manifest of version {parent} with sha256 {shown(outline.parent_sha256)}"
+                yield Finding(Kind.CHAIN, path, f"{told}, not {before}")
+
+    def _now(self, sha256: str | None) -> str | None:
+        """The sha256 of what is in the place of a manifest, if erasures replaced it."""
+        here, seen = set(self.sha256.values()), set[str]()
+        while sha256 in self.replaced and sha256 not in here | seen:
+            seen.add(sha256)
+            sha256 = self.replaced[sha256]
+        return sha256
 
     def notes(self) -> Iterator[Finding]:
         """Data files that no version names; nothing can be said of them while a manifest can't be read."""
         if None in self.outlines.values():
             return
-        named = {
-            file_key(self.dataset, file.path)
-            for outline in self.outlines.values()
-            for listing in (outline.partitions.values() if outline else ())
-            for file in listing.files
-        }
-        for role in Role:
-            for key in self.store.list(data_prefix(self.dataset, role)):
+        outlines = (outline for outline in self.outlines.values() if outline)
+        listings = [listing for outline in outlines for listing in outline.partitions.values()]
+        paths = {file.path for listing in listings for file in listing.files}
+        paths |= {raw.archive for listing in listings for raw in listing.inputs if raw.archive}
+        named = {file_key(self.dataset, path) for path in paths}
+        for prefix in (*(data_prefix(self.dataset, role) for role in Role), archive_prefix(self.dataset)):
+            for key in self.store.list(prefix):
                 if key not in named:
                     yield Finding(Kind.UNNAMED, key, "no version names it")
 
@@ -266,14 +353,72 @@ def _file_findings(store: Store, dataset: str, file: OutputFile) -> Iterator[Fin
         yield Finding(Kind.FILE, key, str(error))
 
 
-def _raw_findings(raw_root: str, inputs: tuple[RawFile, ...]) -> Iterator[Finding]:
-    for raw in inputs:
+# --- raw files --------------------------------------------------------------------------------------------------------
+
+
+class _Contracts:
+    """The records of the contracts under which a version's partitions were cleaned."""
+
+    def __init__(self, store: Store, manifest: Manifest) -> None:
+        self.known: dict[str, Contract] = {}
+        self.findings: list[Finding] = []
+        for fingerprint in sorted({manifest.contract, *(entry.contract for entry in manifest.partitions.values())}):
+            key = contract_key(manifest.dataset, fingerprint)
+            try:
+                self.known[fingerprint] = read_contract(store, manifest.dataset, fingerprint)
+            except StoreError as error:
+                self.findings.append(Finding(Kind.CONTRACT, key, str(error)))
+                continue
+            if (found := fingerprint_of(self.known[fingerprint])) != fingerprint:
+                self.findings.append(Finding(Kind.CONTRACT, key, f"what it holds has the fingerprint {found}"))
+
+
+class _Raws:
+    """The raw files of a partition.
+
+    Attributes:
+        copies: of the archive, at which was looked already: several partitions may name one.
+    """
+
+    def __init__(
+        self, store: Store, dataset: str, raw_root: str | None, entry: PartitionEntry, copies: set[str]
+    ) -> None:
+        self.store, self.dataset, self.raw_root, self.entry = store, dataset, raw_root, entry
+        self.copies = copies
+        self.findings: list[Finding] = []
+        self.notes: list[Finding] = []
+        self.reread = 0
+
+    def look(self, contract: Contract | None, progress: Progress) -> None:
+        """Sees that they are what they were; reads them again if a contract says how."""
+        for raw in self.entry.inputs:
+            if self.raw_root is None and (not raw.archive or raw.archive in self.copies):
+                continue
+            both = raw.archive not in self.copies
+            with original(self.store, self.dataset, self.raw_root, raw, both=both) as found:
+                self._tell(raw, found)
+                if contract and found.stream:
+                    self._read_again(raw, found.stream, contract, progress)
+
+    def _tell(self, raw: RawFile, found: Original) -> None:
+        if raw.archive and raw.archive not in self.copies and found.archive_trouble:
+            key = file_key(self.dataset, raw.archive)
+            self.findings.append(Finding(Kind.ARCHIVE, key, f"it {found.archive_trouble}"))
+        self.copies.update(filter(None, [raw.archive]))
+        if self.raw_root is not None and found.dump_trouble:
+            archived = "; the archive has it as it was" if found.stream else ""
+            trouble = Finding(Kind.RAW, raw.path, f"it {found.dump_trouble}{archived}")
+            (self.notes if found.stream else self.findings).append(trouble)
+
+    def _read_again(self, raw: RawFile, stream: BinaryIO, contract: Contract, progress: Progress) -> None:
+        from tasks.publish.reread import reread
+
         try:
-            with open_raw(f"{raw_root}/{raw.path}") as stream:
-                sha256, size = hashlib.file_digest(stream, "sha256").hexdigest(), stream.tell()
-        except (WinnowError, OSError) as error:
-            yield Finding(Kind.RAW, raw.path, str(error))
-            continue
-        if (size, sha256) != (raw.size, raw.sha256):
-            told = f"it has {size:,} bytes with sha256 {sha256}"
-            yield Finding(Kind.RAW, raw.path, f"{told}, expected {raw.size:,} with {shown(raw.sha256)}")
+            with legible(f"the files of {self.dataset} {self.entry.partition}"):
+                rows = rows_of(self.store, self.dataset, self.entry.files)
+                what = f"{self.entry.partition}: {raw.path}"
+                for difference in reread(stream, raw, rows, contract, lambda share: progress(what, share)):
+                    self.findings.append(Finding(Kind.RECORDS, raw.path, difference))
+        except StoreError as error:
+            self.findings.append(Finding(Kind.FILE, f"{self.dataset} {self.entry.partition}", str(error)))
+        self.reread += raw.records

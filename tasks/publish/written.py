@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.publish import recount
 from tasks.publish.balance import balance
-from tasks.publish.recount import recount
 from tasks.store.faults import legible
 from tasks.store.paths import file_key
 from tasks.store.scan import scan
@@ -31,7 +31,7 @@ def read_back(store: Store, dataset: str, files: Sequence[OutputFile], inputs: S
         StoreError: a file can't be read.
     """
     with legible(f"the files of {dataset}"):
-        return balance(_rows(store, dataset, files), files, inputs)
+        return balance(rows_of(store, dataset, files), files, inputs)
 
 
 def differences(store: Store, dataset: str, entry: PartitionEntry) -> tuple[str, ...]:
@@ -41,10 +41,20 @@ def differences(store: Store, dataset: str, entry: PartitionEntry) -> tuple[str,
         StoreError: a file can't be read.
     """
     with legible(f"the files of {dataset} {entry.partition}"):
-        return tuple(recount(_rows(store, dataset, entry.files), entry))
+        return tuple(recount.recount(rows_of(store, dataset, entry.files), entry))
 
 
-def _rows(store: Store, dataset: str, files: Sequence[OutputFile]) -> dict[Role, pl.LazyFrame]:
+def recounted(store: Store, dataset: str, entry: PartitionEntry) -> PartitionEntry:
+    """The entry with the counts that its files tell; see `recount.recounted`.
+
+    Raises:
+        StoreError: a file can't be read.
+    """
+    with legible(f"the files of {dataset} {entry.partition}"):
+        return recount.recounted(rows_of(store, dataset, entry.files), entry)
+
+
+def rows_of(store: Store, dataset: str, files: Sequence[OutputFile]) -> dict[Role, pl.LazyFrame]:
     """The rows of each role that has files."""
     keys: dict[Role, list[str]] = {}
     for file in files:

@@ -38,7 +38,7 @@ def describe(dataset: Dataset, title: str, declaration: str) -> Card:
         name=dataset.name,
         title=title,
         declaration=declaration,
-        source=dataset.source.pattern,
+        source=dataset.source.pattern + (", archived in the store" if dataset.source.archive_raw else ""),
         columns=tuple(_column(column) for column in dataset.columns),
         steps=tuple(_steps(dataset)),
         dedupe=tuple(_dedupe(dataset)),

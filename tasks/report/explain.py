@@ -6,23 +6,29 @@ command line), or proving anything about the version (tasks/publish/verify).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import polars as pl
 
-from schemas.errors import EnvironmentFailedError, RecordNotFoundError, shown
+from schemas.errors import RecordNotFoundError, StoreError, WinnowError, shown
 from schemas.records import DUPLICATE_OF, FILE, LENGTH, LINE, OFFSET, RAW, REASONS, RECORD, RULES, SOURCE, Fate, Role
-from tasks.ingest.listing import open_raw, raw_size
+from tasks.ingest.encodings import Spelling
 from tasks.ingest.streams import TextStream
 from tasks.publish.balance import FATES
+from tasks.publish.originals import original
+from tasks.store.contracts import read_contract
 from tasks.store.paths import file_key
 from tasks.store.scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
-    from schemas.records import Manifest, PartitionEntry, RawFile, RecordId
+    from schemas.records import Contract, Manifest, PartitionEntry, RawFile, RecordId
+    from tasks.publish.originals import Original
     from tasks.store.home import Store
 
 _CHUNK = 1 << 20
@@ -67,15 +73,18 @@ class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     partition: str
     sha256: str
     raw: str | None
-    """Its bytes, escaped where they are no printable text; None when it has none, or they can't be had."""
+    """Its bytes as text, escaped where they are none; of a Parquet or XLSX file its cells as JSON. None when there are
+    none, or they can't be had."""
     raw_from: str
-    """Where the bytes were read: the dump, the ledger, or why there are none."""
+    """Where the bytes were read: the dump, the archive or the ledger, and why not the dump; or why there are none."""
     deliveries: tuple[Delivery, ...]
     repairs: tuple[Repair, ...]
 
 
 def explain(store: Store, manifest: Manifest, record: RecordId, raw_root: str) -> Explanation:
-    """Finds a record in a version and reads its bytes back from the dump.
+    """Finds a record in a version and reads its bytes back from the dump, or from the archive.
+
+    What is wrong with the dump is told in the explanation: the rest of the story does not depend on it.
 
     Raises:
         RecordNotFoundError: no file of the version has that sha256, or the file has no such record.
@@ -101,18 +110,38 @@ def _explained(
         if role is Role.REPAIRS
     ]
     rows = [(role, path, row) for role, path, row in found if role in FATES]
-    data, line, source = _bytes(raw_root, raw, [row for _, _, row in rows])
+    if any(role is Role.ERASED for role, _, _ in rows):
+        # Whatever is left of it outside, nobody is shown it.
+        told = _Bytes(None, None, "it is erased")
+    else:
+        with original(store, manifest.dataset, raw_root, raw) as left:
+            told = _bytes(left, raw, [row for _, _, row in rows], _contract(store, manifest.dataset, entry))
     return Explanation(
         record=f"{raw.sha256[:16]}:{number}",
         dataset=manifest.dataset,
         version=manifest.version,
         partition=entry.partition,
         sha256=raw.sha256,
-        raw=None if data is None else data[:_SHOWN_BYTES].decode("utf-8", "backslashreplace"),
-        raw_from=source,
-        deliveries=tuple(_delivery(role, path, row, raw, line) for role, path, row in rows),
+        raw=None if told.data is None else told.data[:_SHOWN_BYTES].decode(raw.encoding, "backslashreplace"),
+        raw_from=told.source,
+        deliveries=tuple(_delivery(role, path, row, raw, told.line) for role, path, row in rows),
         repairs=tuple(repairs),
     )
+
+
+class _Bytes(NamedTuple):
+    """What is shown of a record's bytes, the line on which they begin, and where they are from."""
+
+    data: bytes | None
+    line: int | None
+    source: str
+
+
+def _contract(store: Store, dataset: str, entry: PartitionEntry) -> Contract | None:
+    # It tells how to read a record that has no bytes; without it the rest of the story is told all the same.
+    with contextlib.suppress(StoreError):
+        return read_contract(store, dataset, entry.contract)
+    return None
 
 
 def _rows(
@@ -140,38 +169,50 @@ def _delivery(role: Role, path: str, row: dict[str, Any], raw: RawFile, line: in
     )
 
 
-def _bytes(raw_root: str, raw: RawFile, rows: list[dict[str, Any]]) -> tuple[bytes | None, int | None, str]:
+def _bytes(found: Original, raw: RawFile, rows: list[dict[str, Any]], contract: Contract | None) -> _Bytes:
     """The record's bytes, its line, and where they were read."""
     kept_back = next((row[RAW] for row in rows if row.get(RAW) is not None), None)
-    offset, length = next(((row[OFFSET], row[LENGTH]) for row in rows if row[OFFSET] is not None), (None, None))
-    if offset is None or length is None:
-        if kept_back is not None:
-            return kept_back, None, "the ledger"
-        return None, None, f"a {raw.format} file has no bytes of a single record; it is row {rows[0][RECORD]} of it"
-    try:
-        data, line = _read_back(f"{raw_root}/{raw.path}", raw, offset, length)
-    except EnvironmentFailedError as error:
-        data, line = None, None
-        trouble = str(error)
-    else:
-        trouble = "it has changed since"
-    if data is not None and (kept_back is None or data == kept_back):
-        return data, line, f"the dump {shown(raw.path)}"
+    place = next(((row[OFFSET], row[LENGTH]) for row in rows if row[OFFSET] is not None), None)
+    if found.stream is None:
+        where = "nowhere" if kept_back is None else "the ledger"
+        return _Bytes(kept_back, None, f"{where}: {found.trouble}")
+    where = f"the dump {shown(raw.path)}" if found.place == "dump" else f"the archive: the dump {found.dump_trouble}"
+    if place:
+        data, line = _slice(found.stream, raw, *place)
+        forged = "" if kept_back in (None, data) else "; the ledger says others: see winnow verify --raw"
+        return _Bytes(data, line, where + forged)
     if kept_back is not None:
-        return kept_back, None, f"the ledger; the dump can't be read: {trouble}"
-    return None, None, f"nowhere: the dump can't be read: {trouble}"
+        return _Bytes(kept_back, None, "the ledger")
+    cells = _cells(found.stream, raw, rows[0][RECORD], contract) if contract else None
+    told = f"a {raw.format} file has no bytes of a single record; it is row {rows[0][RECORD]:,} of it"
+    return _Bytes(cells, None, f"{told}, its cells read from {where}" if cells else told)
 
 
-def _read_back(url: str, raw: RawFile, offset: int, length: int) -> tuple[bytes | None, int | None]:
-    if raw_size(url) != raw.size:
-        return None, None
-    with open_raw(url) as stream:
-        text = TextStream(stream, raw.path)
-        line, left = 1, offset
-        while left and (chunk := text.read(min(left, _CHUNK))):
-            line += chunk.count(b"\n")
-            left -= len(chunk)
-        data = text.read(length)
-        # Bytes of a file that was edited since are no evidence, though it may be as long as before.
-        _, sha256 = text.finish()
-        return (data, line) if sha256 == raw.sha256 else (None, None)
+def _slice(stream: BinaryIO, raw: RawFile, offset: int, length: int) -> tuple[bytes, int]:
+    """Bytes of the text, and the physical line on which they begin."""
+    text = TextStream(stream, raw.path)
+    spelling = Spelling(raw.encoding, raw.dialect.line_end if raw.dialect else "lf")
+    line, left, pending = 1, offset, b""
+    while left and (chunk := text.read(min(left, _CHUNK))):
+        left -= len(chunk)
+        chunk = pending + chunk
+        shadow = spelling.shadow(chunk, final=not left)
+        line += shadow.count(b"\n")
+        pending = chunk[len(shadow) * spelling.width :]
+    return text.read(length), line
+
+
+def _cells(stream: BinaryIO, raw: RawFile, record: int, contract: Contract) -> bytes | None:
+    """The cells of a record that has no bytes, as JSON; None when they can't be read again."""
+    from tasks.ingest.reader import RecordReader
+    from tasks.publish.contract import reading_of
+
+    try:
+        reader = RecordReader(stream, path=raw.path, source=reading_of(contract), columns=contract.columns)
+        for block in reader:
+            row = block.records.filter(pl.col(RECORD) == record)
+            if row.height:
+                return json.dumps(row.select(contract.columns).row(0, named=True), ensure_ascii=False).encode()
+    except WinnowError:
+        return None
+    return None

@@ -17,6 +17,8 @@ from tasks.store.paths import file_key
 from tasks.store.scan import scan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from schemas.records import Manifest
     from tasks.store.home import Store
 
@@ -74,7 +76,8 @@ def set_aside(
             wanted = rows if rule is None else rows.filter(pl.col(RULES).list.contains(rule))
             total += wanted.select(pl.len()).collect().item()
             shown = wanted.head(max(0, limit - len(records))).with_columns(pl.col(RAW).bin.slice(0, _RAW_BYTES))
-            records += [_record(name, file.role, row) for row in shown.collect().iter_rows(named=True)]
+            spelt = {raw.sha256: raw.encoding for raw in manifest.partitions[name].inputs}
+            records += [_record(name, file.role, row, spelt) for row in shown.collect().iter_rows(named=True)]
     return Found(tuple(records), total)
 
 
@@ -87,8 +90,8 @@ def _check_rule(manifest: Manifest, rule: str | None) -> None:
         raise UnknownNameError.of("rule, or one that no record broke,", rule, known)
 
 
-def _record(partition: str, role: Role, row: dict[str, Any]) -> SetAside:
-    raw = row[RAW]
+def _record(partition: str, role: Role, row: dict[str, Any], spelt: Mapping[str, str]) -> SetAside:
+    raw, encoding = row[RAW], spelt.get(row[FILE], "utf-8")
     return SetAside(
         record=f"{row[FILE][:16]}:{row[RECORD]}",
         partition=partition,
@@ -97,6 +100,6 @@ def _record(partition: str, role: Role, row: dict[str, Any]) -> SetAside:
         line=row[LINE],
         rules=tuple(row[RULES]),
         reasons=tuple(row[REASONS]),
-        raw=None if raw is None else raw.decode("utf-8", "backslashreplace").rstrip("\r\n"),
+        raw=None if raw is None else raw.decode(encoding, "backslashreplace").rstrip("\r\n"),
         cells={name: value for name, value in row.items() if not name.startswith("_")},
     )

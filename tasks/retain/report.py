@@ -18,7 +18,7 @@ class RetainReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kept: tuple[int, ...]
     retired: tuple[int, ...]
     files: int = 0
-    """Data files removed, which no kept version names."""
+    """Data files, archived copies and contracts removed, which no kept version names."""
     size: int = 0
     """Their bytes."""
     staging: tuple[str, ...] = ()

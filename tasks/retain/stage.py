@@ -9,7 +9,10 @@ run finds, because it looks at what is there and not at what an earlier run did.
 
 A file that no manifest names may be one that a run has written and is about to publish. It is removed only while its
 partition's lease is held here, after a second look at the versions; and if no retired version named it, only when it is
-old enough.
+old enough. Archived copies of raw files and records of contracts are shared by partitions, so no lease covers them:
+a run sees once more that they are there after it has published (tasks/publish/stage).
+
+What tells what happened stays: records of retirements and of exports, tags, and all of erasures.
 """
 
 from __future__ import annotations
@@ -28,6 +31,9 @@ from tasks.retain.report import RetainReport
 from tasks.store import exports
 from tasks.store.lease import lease
 from tasks.store.paths import (
+    archive_prefix,
+    contract_path,
+    contract_prefix,
     data_prefix,
     partition_of,
     path_in,
@@ -36,7 +42,7 @@ from tasks.store.paths import (
     report_version,
     retired_key,
     staging_prefix,
-    staging_prefixes,
+    staging_root,
     version_key,
 )
 from tasks.store.retired import RetiredVersion, Retirement, read_retirements
@@ -59,8 +65,14 @@ class _Named(msgspec.Struct):
     path: str
 
 
+class _Raw(msgspec.Struct):
+    archive: str | None = None
+
+
 class _Listing(msgspec.Struct):
     files: list[_Named]
+    inputs: list[_Raw]
+    contract: str
 
 
 class _Outline(msgspec.Struct):
@@ -69,12 +81,18 @@ class _Outline(msgspec.Struct):
     version: int
     created_at: str
     digest: str
+    contract: str
     partitions: dict[str, _Listing]
+    replaced: dict[str, str] = {}
 
     @property
     def paths(self) -> Iterator[str]:
-        """Of the files that it names."""
-        return (file.path for listing in self.partitions.values() for file in listing.files)
+        """Of what it names: files, archived copies and contracts."""
+        yield contract_path(self.contract)
+        for listing in self.partitions.values():
+            yield contract_path(listing.contract)
+            yield from (file.path for file in listing.files)
+            yield from (raw.archive for raw in listing.inputs if raw.archive)
 
 
 def retain(
@@ -149,7 +167,7 @@ class _Retaining:
         )
         needed = {path for number in kept for path in outlines[number].paths}
         released = {path for each in retired for path in outlines[each.version].paths} - needed
-        self._retire(retired, released)
+        self._retire(retired, released, [outlines[each.version].replaced for each in retired])
         for record in read_retirements(self.store, self.dataset):  # also of runs that were killed
             released.update(record.files)
         staging = self._sweep(needed, released - needed, last=max(outlines, default=0))
@@ -190,7 +208,9 @@ class _Retaining:
         kept = kept_versions(created, self.retention, now=self.now, tagged=tagged)
         return kept | (pinned & outlines.keys())
 
-    def _retire(self, retired: Collection[RetiredVersion], released: Collection[str]) -> None:
+    def _retire(
+        self, retired: Collection[RetiredVersion], released: Collection[str], replaced: Iterable[dict[str, str]]
+    ) -> None:
         """Writes down what is retired; then the reports and the manifests go."""
         if not retired or self.dry_run:
             return
@@ -200,6 +220,7 @@ class _Retaining:
             policy=policy_in_words(self.retention),
             versions=tuple(retired),
             files=tuple(sorted(released)),
+            replaced={old: new for each in replaced for old, new in each.items()},
         )
         newest = max(each.version for each in retired)
         data = msgspec.json.format(msgspec.json.encode(record), indent=1)
@@ -218,7 +239,7 @@ class _Retaining:
             for key in self.store.list(data_prefix(self.dataset, role)):
                 if path_in(self.dataset, key) not in needed:
                     unnamed.setdefault(partition_of(key), []).append(key)
-        staged = {partition_of(key) for key in self.store.list(staging_prefixes(self.dataset))}
+        staged = {partition_of(key) for key in self.store.list(staging_root(self.dataset))}
         cleared: list[str] = []
         for partition in sorted(unnamed.keys() | staged):
             with contextlib.ExitStack() as stack:
@@ -230,19 +251,36 @@ class _Retaining:
                         continue
                 self._remove(unnamed.get(partition, ()), released, self._named_since(last))
                 cleared += self._cleared(partition, has_staged=partition in staged)
+        self._sweep_shared(needed, released, last)
         return cleared
+
+    def _sweep_shared(self, needed: Collection[str], released: Collection[str], last: int) -> None:
+        """Removes archived copies and contracts that no kept version names."""
+        for prefix in (archive_prefix(self.dataset), contract_prefix(self.dataset)):
+            for key in self.store.list(prefix):
+                if path_in(self.dataset, key) not in needed:
+                    age = max(self.older_than, _UNFINISHED_AGE)
+                    self._remove([key], released, self._named_since(last), older_than=age)
 
     def _named_since(self, last: int) -> set[str]:
         """Paths that versions name which were published since this run looked at them."""
         since = (number for number in list_versions(self.store, self.dataset) if number > last)
         return {path for number in since for path in self._outline(number).paths}
 
-    def _remove(self, keys: Iterable[str], released: Collection[str], named: Collection[str]) -> None:
+    def _remove(
+        self,
+        keys: Iterable[str],
+        released: Collection[str],
+        named: Collection[str],
+        *,
+        older_than: dt.timedelta | None = None,
+    ) -> None:
+        older_than = self.older_than if older_than is None else older_than
         for key in keys:
             path = path_in(self.dataset, key)
             if path in named:
                 continue
-            if path not in released and self.store.age(key) < self.older_than:
+            if path not in released and self.store.age(key) < older_than:
                 self.swept.young += 1
                 continue
             self.swept.files += 1
@@ -268,7 +306,7 @@ class _Retaining:
 
     def _clear_unfinished(self) -> int:
         """Removes what killed writers left anywhere, if it is so old that nobody writes it; says how many uploads."""
-        # No lease tells who is writing these, so that nobody's haste may shorten the wait.
+        # No lease tells who is writing these, so that nobody's haste may shorten the wait; so with what is shared.
         age = max(self.older_than, _UNFINISHED_AGE)
-        self.store.clear_unfinished(f"{self.dataset}/", age)
+        self.store.clear_unfinished(f"{self.dataset}/", older_than=age)
         return self.store.abort_stale_uploads(age)

@@ -41,6 +41,15 @@ _WORDS = {
     errno.ENOLCK: ("the file system can't lock files", "Put the store on a file system that can."),
 }
 
+#: What polars calls an error of an S3 server, and how it quotes the answer. The rest of it holds the signed request.
+_SERVER = "object-store error"
+_ANSWERED = re.compile(r"status code: (\d{3})")
+_SERVER_WORDS = {
+    "403": ("permission denied, or the credentials are wrong", "Check them, and that they may read the bucket."),
+    "404": ("it is not there", "`winnow verify` says whether a published file is missing."),
+    "": ("the server can't be reached", f"Check WINNOW_S3_ENDPOINT and the network, {_AGAIN}"),
+}
+
 #: How polars ("os error 28") and pyarrow ("errno 28") quote the operating system.
 _QUOTED_NUMBER = re.compile(r"\(os error (\d+)\)|\[errno (\d+)\]", re.IGNORECASE)
 #: Where their errors come from; polars panics with an exception of the library that binds it to Python.
@@ -80,6 +89,8 @@ def legible(what: str) -> Iterator[None]:
     except BaseException as error:  # polars panics with a BaseException when a file's bytes are damaged
         if not _of_engine(error):
             raise
+        if told := _told_of_server(str(error)):
+            raise StoreError(f"can't read {shown(what)}: {told[0]}", fix=told[1]) from None
         raise StoreError(
             f"can't read {shown(what)}: {type(error).__name__}: {shown(error)}",
             expected="a Parquet file as Winnow writes them",
@@ -95,8 +106,17 @@ def store_error(action: str, what: str, number: int | None, error: object = "") 
         can't write 'trips/clean/a.parquet': permission denied. Let the user that runs Winnow read and write the store.
     """
     unknown = (os.strerror(number) if number else shown(error), "Look at the store's file system.")
-    reason, fix = _WORDS.get(number or 0, unknown)
+    reason, fix = _told_of_server(str(error)) or _WORDS.get(number or 0, unknown)
     return StoreError(f"can't {action} {shown(what)}: {reason}", fix=fix)
+
+
+def _told_of_server(text: str) -> tuple[str, str] | None:
+    """What polars says of an S3 server, in few words; None when it speaks of no server."""
+    if _SERVER not in text:
+        return None
+    found = _ANSWERED.search(text)
+    answer = found[1] if found else ""
+    return _SERVER_WORDS.get(answer) or (f"the server answered {answer}", f"Look there, {_AGAIN}")
 
 
 def _error_number(error: BaseException) -> int | None:

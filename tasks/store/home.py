@@ -8,10 +8,10 @@ appended to, and there is no rename, so that a folder and a bucket can both be a
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from typing import BinaryIO
@@ -110,12 +110,12 @@ class Store(Protocol):
         """Removes all objects below a prefix that ends in `/`, and what killed writers left among them."""
         ...
 
-    def clear_unfinished(self, prefix: str, older_than: dt.timedelta | None = None) -> None:
+    def clear_unfinished(self, prefix: str, *, older_than: dt.timedelta = dt.timedelta(0)) -> None:
         """Removes what killed writers left below a prefix.
 
         Args:
-            prefix: ends in `/`.
-            older_than: longer than any write takes; None is for one who knows that nobody is writing there.
+            prefix: where to look; ends in `/`.
+            older_than: longer than any write there takes; nothing for one who knows that nobody is writing there.
         """
         ...
 

@@ -177,14 +177,13 @@ class LocalStore(Store):
         with translated("delete", prefix), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)
 
-    def clear_unfinished(self, prefix: str, older_than: dt.timedelta | None = None) -> None:
+    def clear_unfinished(self, prefix: str, *, older_than: dt.timedelta = dt.timedelta(0)) -> None:
         """Removes what killed writers left below a prefix."""
         folder = self._place(prefix.removesuffix("/"))
         with translated("delete", prefix):
             for key in _files(folder, prefix) if folder.exists() else ():
-                place = self.root / key
-                if _is_hidden(key) and (older_than is None or _age(place) >= older_than):
-                    place.unlink(missing_ok=True)
+                if _is_hidden(key) and (not older_than or _age(self.root / key) > older_than):
+                    (self.root / key).unlink(missing_ok=True)
 
     def abort_stale_uploads(self, older_than: dt.timedelta) -> int:  # noqa: ARG002  # as the protocol has it
         """There are none: what a killed writer left is gone with `clear_unfinished`."""

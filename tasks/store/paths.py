@@ -18,7 +18,7 @@ from schemas.errors import StoreError, UsageError, shown
 if TYPE_CHECKING:
     from schemas.records import Role
 
-_STAGING = "_staging"
+_STAGING, _ARCHIVE, _CONTRACTS = "_staging", "raw", "_contracts"
 #: What names of unfinished files begin with; no key may hold such a name.
 UNFINISHED = ".tmp-"
 _REPORT = re.compile(r"([0-9]{12})\.md")
@@ -124,6 +124,16 @@ def is_staged(key: str) -> bool:
     return key.split("/")[1:2] == [_STAGING]
 
 
+def staging_root(dataset: str) -> str:
+    """What the keys of all staged objects of a data set begin with."""
+    return f"{dataset}/{_STAGING}/"
+
+
+def report_prefix(dataset: str, partition: str | None = None) -> str:
+    """What the keys of all reports of a data set, or on one of its partitions, begin with."""
+    return f"{dataset}/reports/" + (f"{quote(partition)}/" if partition is not None else "")
+
+
 def report_key(dataset: str, partition: str, version: int) -> str:
     """Key of the report in markdown on the run that published a version.
 
@@ -131,7 +141,7 @@ def report_key(dataset: str, partition: str, version: int) -> str:
         >>> report_key("trips", "2026-10-01", 12)
         'trips/reports/2026-10-01/000000000012.md'
     """
-    return f"{report_prefix(dataset)}{quote(partition)}/{version:012d}.md"
+    return f"{report_prefix(dataset, partition)}{version:012d}.md"
 
 
 def partition_of(key: str) -> str:
@@ -142,11 +152,6 @@ def partition_of(key: str) -> str:
         '../a'
     """
     return unquote(key.split("/")[2])
-
-
-def report_prefix(dataset: str) -> str:
-    """What the keys of all reports of a data set begin with."""
-    return f"{dataset}/reports/"
 
 
 def report_version(key: str) -> int | None:
@@ -160,11 +165,6 @@ def report_version(key: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def staging_prefixes(dataset: str) -> str:
-    """What the keys of all staged objects of a data set begin with."""
-    return f"{dataset}/{_STAGING}/"
-
-
 def exports_prefix(dataset: str) -> str:
     """What the keys of all records of exports begin with."""
     return f"{dataset}/_exports/"
@@ -175,9 +175,98 @@ def export_key(dataset: str, export: str) -> str:
     return f"{exports_prefix(dataset)}{export}.json"
 
 
+def lease_prefix(dataset: str) -> str:
+    """What the keys of all leases of a data set begin with."""
+    return f"{dataset}/_leases/"
+
+
 def lease_key(dataset: str, partition: str) -> str:
     """Key of the file that a run holds while it cleans a partition."""
     return f"{dataset}/_leases/{quote(partition)}.lock"
+
+
+def erasure_prefix(dataset: str) -> str:
+    """What the keys of all erasures of a data set begin with."""
+    return f"{dataset}/_erasures/"
+
+
+def erasure_key(dataset: str, erasure: str) -> str:
+    """Key of what is known of an erasure: whom it concerns, as a hash, and how far it is.
+
+    Example:
+        >>> erasure_key("trips", "9f86d081884c7d65")
+        'trips/_erasures/9f86d081884c7d65.json'
+    """
+    return f"{erasure_prefix(dataset)}{erasure}.json"
+
+
+def blanked_prefix(dataset: str) -> str:
+    """What the keys begin with that tell of blanked raw files which they were."""
+    return f"{erasure_prefix(dataset)}blanked/"
+
+
+def blanked_key(dataset: str, blanked: str, original: str) -> str:
+    """Key of an empty object whose name tells of which raw file, by its sha256, a blanked one is left.
+
+    Example:
+        >>> blanked_key("trips", "aa", "bb")
+        'trips/_erasures/blanked/aa-bb'
+    """
+    return f"{blanked_prefix(dataset)}{blanked}-{original}"
+
+
+def salt_key(dataset: str) -> str:
+    """Key of the secret with which the hashes of erased values are made."""
+    return f"{dataset}/_erasures/salt"
+
+
+def receipt_prefix(dataset: str) -> str:
+    """What the keys of all receipts of a data set begin with."""
+    return f"{dataset}/_receipts/"
+
+
+def receipt_key(dataset: str, erasure: str, version: int) -> str:
+    """Key of the receipt of an erasure that was done up to a version."""
+    return f"{receipt_prefix(dataset)}{erasure}-{version:012d}.json"
+
+
+def contract_key(dataset: str, fingerprint: str) -> str:
+    """Key of the record of what a contract fingerprint stands for.
+
+    Example:
+        >>> contract_key("trips", "c0" * 16)
+        'trips/_contracts/c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0.json'
+    """
+    return file_key(dataset, contract_path(fingerprint))
+
+
+def contract_path(fingerprint: str) -> str:
+    """Path of the record of a contract, relative to the data set's folder."""
+    return f"{_CONTRACTS}/{fingerprint}.json"
+
+
+def contract_prefix(dataset: str) -> str:
+    """What the keys of all records of contracts begin with."""
+    return f"{dataset}/{_CONTRACTS}/"
+
+
+#: How the name of a copy ends that is compressed by the archive, and of one that is as the raw file is.
+ARCHIVE_PACKED, ARCHIVE_PLAIN = ".zst", ".raw"
+
+
+def archive_path(sha256: str, *, packed: bool) -> str:
+    """Path of the archived copy of a raw file, relative to the data set's folder.
+
+    Example:
+        >>> archive_path("9f86d081884c7d65" * 4, packed=True)[:31]
+        'raw/9f/9f86d081884c7d659f86d081'
+    """
+    return f"{_ARCHIVE}/{sha256[:2]}/{sha256}{ARCHIVE_PACKED if packed else ARCHIVE_PLAIN}"
+
+
+def archive_prefix(dataset: str) -> str:
+    """What the keys of all archived copies of a data set begin with."""
+    return f"{dataset}/{_ARCHIVE}/"
 
 
 def version_prefix(dataset: str) -> str:

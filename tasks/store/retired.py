@@ -41,6 +41,9 @@ class Retirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[str, ...]
     """Paths of the files that only these versions named, relative to the data set's folder: a run that was killed is
     finished by one that finds them here."""
+    replaced: dict[str, str] = {}
+    """What the retired versions of erasures said of older manifests: sha256 -> sha256 of what came in its place. The
+    chain of the manifests that are kept may lead over these."""
 
 
 def read_retirements(store: Store, dataset: str) -> tuple[Retirement, ...]:

@@ -182,11 +182,11 @@ class S3Store(Store):
             self._bucket.delete([each.key for each in self._bucket.list(self._prefix + prefix)])
             self._abort(prefix, dt.timedelta(0))
 
-    def clear_unfinished(self, prefix: str, older_than: dt.timedelta | None = None) -> None:
+    def clear_unfinished(self, prefix: str, *, older_than: dt.timedelta = dt.timedelta(0)) -> None:
         """Removes what killed writers left below a prefix: files that were to be sent, and uploads half done."""
         parts_of(prefix.removesuffix("/"))
-        self._scratch.clear_unfinished(prefix, older_than)
-        self._abort(prefix, older_than or dt.timedelta(0))
+        self._scratch.clear_unfinished(prefix, older_than=older_than)
+        self._abort(prefix, older_than)
 
     def unfinished_uploads(self) -> Sequence[Upload]:
         """Uploads below the store that were begun and have not ended."""

@@ -7,15 +7,18 @@ stages), or that only one run at a time stages for a partition (lease).
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from typing import TYPE_CHECKING
 
 from schemas.records import Role
-from tasks.store.paths import data_prefix, quote, staging_prefix
+from tasks.store.paths import data_prefix, quote, report_prefix, staging_prefix, version_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.store.home import Store
+
+_AN_HOUR = dt.timedelta(hours=1)
 
 
 @contextlib.contextmanager
@@ -31,6 +34,9 @@ def staging(store: Store, dataset: str, partition: str) -> Iterator[None]:
     store.clear(prefix)
     for role in Role:
         store.clear_unfinished(f"{data_prefix(dataset, role)}{quote(partition)}/")
+    store.clear_unfinished(report_prefix(dataset, partition))
+    # Others may be committing right now, but none of them for so long.
+    store.clear_unfinished(version_prefix(dataset), older_than=_AN_HOUR)
     try:
         yield
     finally:

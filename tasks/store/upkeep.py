@@ -1,6 +1,6 @@
 """Upkeep: one at a time changes which versions of a data set are kept.
 
-Belongs here: the lease that retiring, rolling back and tagging hold, each for a moment. Does not belong here: what they
+Belongs here: the lease that retiring, rolling back, tagging and erasing hold meanwhile. Does not belong here: what they
 do; or cleaning and publishing, which need it not, because they only add to the newest version, which is never retired.
 
 Without it, a version could be retired between being found and being named again by a tag or by a rollback.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tasks.store.home import Store
 
 #: In the place of a partition's name.
-_WHAT = "upkeep of versions"
+UPKEEP = "upkeep of versions"
 
 
 def upkeep(store: Store, dataset: str, run_id: str) -> AbstractContextManager[None]:
@@ -28,7 +28,7 @@ def upkeep(store: Store, dataset: str, run_id: str) -> AbstractContextManager[No
         LeaseHeldError: another run holds it; the message says which.
         StoreError: the store can't be written.
     """
-    return lease(store, dataset, _WHAT, run_id)
+    return lease(store, dataset, UPKEEP, run_id)
 
 
 def check_upkeep(store: Store, dataset: str, run_id: str) -> None:
@@ -38,4 +38,4 @@ def check_upkeep(store: Store, dataset: str, run_id: str) -> None:
         LeaseLostError: it does not.
         StoreError: the store can't be read.
     """
-    check_lease(store, dataset, _WHAT, run_id)
+    check_lease(store, dataset, UPKEEP, run_id)

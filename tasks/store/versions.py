@@ -12,7 +12,7 @@ import bisect
 import datetime as dt
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -37,6 +37,13 @@ class _FormatOnly(msgspec.Struct):
     """A manifest of any format, read only far enough to know which."""
 
     format: int = MANIFEST_FORMAT
+
+
+class Stored(NamedTuple):
+    """A manifest, and the bytes in which it is stored."""
+
+    manifest: Manifest
+    data: bytes
 
 
 def list_versions(store: Store, dataset: str, *, since: int = 1) -> tuple[int, ...]:
@@ -126,10 +133,16 @@ def head(store: Store, dataset: str, *, since: int = 1) -> Manifest | None:
     Raises:
         StoreError: the store can't be listed, or the manifest is broken.
     """
+    stored = stored_head(store, dataset, since=since)
+    return stored.manifest if stored else None
+
+
+def stored_head(store: Store, dataset: str, *, since: int = 1) -> Stored | None:
+    """The newest version as `head` gives it, with the bytes of its manifest."""
     newest = newest_version(store, dataset, since=since)
     while newest is not None:
         try:
-            return read_manifest(store, dataset, newest)
+            return _stored(store, dataset, newest)
         except VersionNotFoundError:
             # Newer ones were published meanwhile, and this one was retired.
             newer = newest_version(store, dataset, since=newest + 1)
@@ -146,6 +159,10 @@ def read_manifest(store: Store, dataset: str, version: int) -> Manifest:
         VersionNotFoundError: there is no such version.
         StoreError: the manifest can't be read, is broken, or is another version's.
     """
+    return _stored(store, dataset, version).manifest
+
+
+def _stored(store: Store, dataset: str, version: int) -> Stored:
     key = version_key(dataset, max(version, 0))
     try:
         data = store.read(key)
@@ -156,7 +173,7 @@ def read_manifest(store: Store, dataset: str, version: int) -> Manifest:
     manifest = _decoded(data, key)
     if (manifest.dataset, manifest.version) != (dataset, version):
         raise _broken(f"is version {manifest.version} of {shown(manifest.dataset)}", f"{version} of {dataset}", key)
-    return manifest
+    return Stored(manifest, data)
 
 
 @dataclass(frozen=True)

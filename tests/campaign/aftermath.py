@@ -33,8 +33,10 @@ def leftovers(place: Place, *, idle: bool) -> Iterator[str]:
     folders = [scratch] if isinstance(store, S3Store) else [Path(place.store)]
     for folder in folders:
         for path in folder.rglob("*"):
-            if path.is_file() and (path.name.startswith(".tmp-") or "_staging" in path.parts or folder == scratch):
-                yield f"a file of an unfinished run: {path.name}"
+            unfinished = path.name.startswith(".tmp-") or "_staging" in path.parts or folder == scratch
+            # A manifest that was not yet named is cleared an hour later: others may be committing.
+            if path.is_file() and unfinished and path.parent.name != "_versions":
+                yield f"a file of an unfinished run: {path.parent.name}/{path.name}"
     if isinstance(store, S3Store):
         yield from (f"an upload that has not ended: {each.key}" for each in store.unfinished_uploads())
     for dataset in DATASETS:

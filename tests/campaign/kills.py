@@ -231,6 +231,8 @@ def main() -> int:
     options.add_argument("--victims", nargs="+", choices=sorted(VICTIMS), default=list(VICTIMS))
     options.add_argument("--homes", nargs="+", choices=HOMES, default=list(HOMES))
     given = options.parse_args()
+    # Whoever ends the campaign ends its server, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     say = Console(highlight=False, markup=False, soft_wrap=True).print
     say(f"seed {given.seed}, {given.kills} kills of each of {', '.join(given.victims)} in {', '.join(given.homes)}")
     total: collections.Counter[str] = collections.Counter()

@@ -33,7 +33,7 @@ from tests.integration.conftest import GUEST_BOOK, HOSTILE_FILE, HOSTILE_PARTITI
 
 #: A night with a cut line, the one that was delivered twice, and the one with the planted faults.
 CUT, RESENT, TONIGHT = "2013-01-20", "2013-01-22", "2013-01-31"
-READING = ("show", "versions", "files", "verify", "explain", "quarantine")
+READING = ("show", "versions", "files", "verify", "explain", "quarantine", "rebuild")
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +205,82 @@ def test_verify_looks_at_the_dumps_unless_told_not_to(place: Place, tmp_path: Pa
     assert answer.code == 1
     assert {finding["kind"] for finding in answer.records[0]["findings"]} == {"raw"}
     assert ask(place, "verify", "flights", "--no-raw", WINNOW_RAW=str(tmp_path / "raw")).code == 0
+
+
+def test_verify_reads_the_dumps_again_when_told_to(place: Place) -> None:
+    for dataset in ("flights", "guests"):
+        (quick,), (deep,) = records(place, "verify", dataset), records(place, "verify", dataset, "--raw")
+        assert deep["ok"]
+        assert (quick["reread"], deep["reread"]) == (0, deep["records"])
+        assert deep["manifest_sha256"] == quick["manifest_sha256"]
+        text = told(place, "verify", dataset, "--raw")
+        assert f"{deep['records']:,} records were read again, and stand in the raw files where it says." in text
+        assert deep["manifest_sha256"] in text
+
+
+def test_verify_names_the_place_of_a_flipped_byte_in_a_dump(place: Place, tmp_path: Path) -> None:
+    shutil.copytree(place.home / "raw", tmp_path / "raw")
+    dump = tmp_path / "raw/flights" / TONIGHT / "flights.csv"
+    content = bytearray(dump.read_bytes())
+    content[1000] ^= 1
+    dump.write_bytes(content)
+    for option in (["--raw"], []):
+        answer = ask(place, "verify", "flights", *option, "--json", WINNOW_RAW=str(tmp_path / "raw"))
+        assert answer.code == 1
+        (finding,) = answer.records[0]["findings"]
+        assert (finding["kind"], finding["path"]) == ("raw", f"flights/{TONIGHT}/flights.csv")
+        assert f"other bytes between 0 and {len(content):,}" in finding["what"]
+
+
+# --- rebuild ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reference", ["flights@1", "flights@2", "flights", "guests"])
+def test_rebuild_gives_every_version_its_digest_again(place: Place, reference: str) -> None:
+    (found,) = records(place, "rebuild", reference)
+    (verified,) = records(place, "verify", reference)
+    assert found["same"]
+    assert found["rebuilt_digest"] == found["digest"]
+    assert found["version"] == verified["version"]
+    assert found["changes"] == []
+
+
+def test_rebuild_tells_what_it_did(place: Place) -> None:
+    text = told(place, "rebuild", "flights", "--partition", CUT)
+    assert re.search(rf"^{CUT} +the same *$", text, re.M)
+    assert TONIGHT not in text
+    (found,) = records(place, "rebuild", "flights", "--partition", CUT)
+    assert f"flights@3: 1 of 3 partitions cleaned again, the same digest, {found['digest']}" in text
+
+
+def test_rebuild_shows_the_change_of_a_declaration_that_explains_another_digest(place: Place, tmp_path: Path) -> None:
+    shutil.copytree(place.home / "declarations", tmp_path / "declarations")
+    (tmp_path / "declarations/guests.py").write_text(
+        (place.home / "declarations/guests.py").read_text().replace('"max_value": 400', '"max_value": 14')
+    )
+    changed = {"WINNOW_DATASETS": str(tmp_path / "declarations")}
+    answer = ask(place, "rebuild", "guests", **changed)
+    assert answer.code == 1
+    assert '  -    room: int = pa.Field(in_range={"min_value": 1, "max_value": 400})' in answer.text
+    assert '  +    room: int = pa.Field(in_range={"min_value": 1, "max_value": 14})' in answer.text
+    assert "NOT the same" in answer.text
+    assert "guests@1 is NOT what it becomes today" in answer.text
+    assert "\x1b" not in answer.text
+    assert ask(place, "rebuild", "guests", "--as-published", **changed).code == 0
+    (found,) = ask(place, "rebuild", "guests", "--json", **changed).records
+    assert not found["same"]
+    assert found["partitions"][0]["differences"]
+
+
+def test_rebuild_says_why_it_can_not(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    answer = ask(place, "rebuild", "flights@1", WINNOW_RAW=str(tmp_path / "raw"))
+    assert answer.code == 1
+    assert "can't be: 'flights/2013-01-20/flights.csv" in answer.text
+    assert "flights@1 can't be cleaned again as a whole" in answer.text
+    wrong = ask(place, "rebuild", "flights", "--partition", "2013-01-02")
+    assert wrong.code == 2
+    assert "Did you mean" in wrong.error
 
 
 # --- quarantine and explain -------------------------------------------------------------------------------------------

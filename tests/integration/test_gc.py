@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from schemas.errors import LeaseHeldError, StoreError, VersionNotFoundError
@@ -21,12 +22,12 @@ from tasks.retain.stage import retain
 from tasks.store.exports import under_way
 from tasks.store.lease import lease
 from tasks.store.local import LocalStore
-from tasks.store.paths import file_key, report_key, version_key
+from tasks.store.paths import archive_path, contract_key, file_key, report_key, version_key
 from tasks.store.retired import retired_versions
 from tasks.store.tags import set_tag
 from tasks.store.upkeep import upkeep
 from tasks.store.versions import list_versions, open_version, read_manifest
-from tests.partitions import NOW, build, publish, write
+from tests.partitions import CONTRACT, NOW, build, publish, write
 from tests.unit.tasks.store.test_exports import EXPORT
 
 _ROOT = Path(__file__).parents[2]
@@ -154,6 +155,61 @@ def test_a_manifest_that_can_not_be_read_stops_it_before_anything_goes(store: Lo
     with pytest.raises(StoreError, match="nothing was removed"):
         run(store)
     assert set(before) <= set(store.list("trips/"))
+
+
+def with_copies(root: Path) -> LocalStore:
+    """Three versions of one partition under three contracts; the dump of the first two is the same, and so its copy."""
+    store = LocalStore(root)
+    for number, letters in enumerate(["kq", "kq", "kkd"], 1):
+        entry = write(store, "trips", "a", build({"a.csv": letters}))
+        path = archive_path(entry.inputs[0].sha256, packed=False)
+        store.create(file_key("trips", path), b"copy")
+        contract = f"{number:032x}"
+        store.create(contract_key("trips", contract), b"{}")
+        raw = msgspec.structs.replace(entry.inputs[0], archive=path)
+        publish(store, "trips", msgspec.structs.replace(entry, inputs=(raw,), contract=contract))
+    return store
+
+
+def shared(store: LocalStore) -> list[str]:
+    return [*store.list("trips/raw/"), *store.list("trips/_contracts/")]
+
+
+def test_copies_of_raw_files_and_contracts_go_with_the_last_version_that_names_them(tmp_path: Path) -> None:
+    store = with_copies(tmp_path / "store")
+    copies = [entry.inputs[0].archive for entry in (read_manifest(store, "trips", n).partitions["a"] for n in (1, 3))]
+    first, last = (file_key("trips", copy or "") for copy in copies)
+    contracts = [contract_key("trips", f"{number:032x}") for number in (1, 2, 3)]
+    assert run(store, Retention(keep_versions=2)).retired == (1,)
+    assert shared(store) == [*sorted([first, last]), *contracts[1:], contract_key("trips", CONTRACT)]
+    planned = run(store, dry_run=True)
+    report = run(store, run_id="again")
+    assert (report.retired, report.files) == ((2,), planned.files)
+    assert shared(store) == [last, contracts[2], contract_key("trips", CONTRACT)]
+
+
+def test_a_copy_that_a_killed_gc_left_goes_with_the_next(tmp_path: Path) -> None:
+    store = with_copies(tmp_path / "store")
+    before = {key: store.read(key) for key in shared(store)}
+    run(store)
+    kept = shared(store)
+    for key, data in before.items():
+        store.create(key, data)
+    assert run(store, run_id="again").files == len(before) - len(kept) > 0
+    assert shared(store) == kept
+
+
+def test_a_copy_that_no_version_ever_named_goes_when_it_is_a_day_old_whatever_the_haste(tmp_path: Path) -> None:
+    store = with_copies(tmp_path / "store")
+    orphan, contract = "trips/raw/00/" + "0" * 64 + ".zst", contract_key("trips", "f" * 32)
+    for key in (orphan, contract):
+        store.create(key, b"of a run that was killed before it published")
+    report = retain(store, "trips", Retention(), run_id="gc", now=NOW, older_than=dt.timedelta(0))
+    assert (report.files, report.young) == (0, 2)
+    for key in (orphan, contract):
+        age(store, key, 1.1)
+    assert run(store, Retention(), "again").files == 2
+    assert not {orphan, contract} & set(shared(store))
 
 
 # --- what runs left, and what they are about to publish ---------------------------------------------------------------

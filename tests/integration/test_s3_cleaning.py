@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
+import io
 import json
 import os
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,10 +34,20 @@ from tests.s3_server import S3Server, keys_in, put_tree, uploads_in
 
 pytestmark = pytest.mark.s3
 
+
+def _zipped(data: bytes) -> bytes:
+    with io.BytesIO() as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(zipfile.ZipInfo("packed.csv"), data)
+        return file.getvalue()
+
+
 #: Each way to read a file that asks for more than its bytes from the first to the last.
 FORMATS = {
     "p/plain.csv": RAW["one.csv"],
     "p/again.csv": RAW["one.csv"],
+    "p/lines.jsonl.bz2": bz2.compress(b"".join(b'{"id": %d, "shop": "south"}\n' % n for n in range(9000, 9500))),
+    "p/packed.csv.zip": _zipped(b"id,shop\n" + b"".join(b"%d,South\n" % n for n in range(9500, 9900))),
     "p/twice.csv": b"id,shop\n" + b"".join(b"%d,north\n" % n for n in range(10, 500)),
     "p/two.csv.gz": gzip.compress(RAW["two.csv"] + b"".join(b"%d,south\n" % n for n in range(5000, 9000)), mtime=0),
 }

@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from schemas.errors import StoreError
+from schemas.errors import ErasedMeanwhileError, StoreError
 from schemas.policies import Retention
-from schemas.records import Books, PartitionEntry
+from schemas.records import Books, OutputFile, PartitionEntry, Role
+from tasks.erasure.journal import Erasure, Replacement, write_erasure
 from tasks.publish import commit as commit_module
 from tasks.publish.commit import Change, Committed, commit
 from tasks.publish.digest import version_digest
@@ -233,3 +234,85 @@ def test_a_manifest_is_json_that_a_person_can_read(store: LocalStore) -> None:
     text = store.read(version_key("trips", 1)).decode()
     assert text.startswith('{\n "dataset": "trips",\n "version": 1,')
     assert msgspec.json.decode(text)["partitions"]["a"]["books"][0]["kept"] == 1
+
+
+# --- erasures ---------------------------------------------------------------------------------------------------------
+
+
+def with_file(partition: str, path: str) -> PartitionEntry:
+    file = OutputFile(Role.CLEAN, path, 1, 1, "ab")
+    return msgspec.structs.replace(entry(partition), files=(file,))
+
+
+def erased(store: LocalStore, before: PartitionEntry, after: PartitionEntry) -> Committed:
+    """As an erasure does: its journal first, then a version of its own."""
+    replacement = Replacement(before.partition, before.cleaning, (1,), {}, before.files, after.files)
+    write_erasure(store, "trips", Erasure("e1", "c", ("h",), "begun", "t", "me", replacements=(replacement,)))
+    return commit(
+        store, "trips", change=lambda partitions: {**partitions, after.partition: after}, reason="erasure", run_id="e",
+        contract="c", now=NOW, erased=["e1"], replaced={"aa": "bb"},
+    )  # fmt: skip
+
+
+def test_an_erasure_is_a_version_even_if_the_newest_one_is_free_of_the_person(store: LocalStore) -> None:
+    committed(store, adding("a"))
+    done = erased(store, with_file("b", "clean/b/old"), entry("a"))
+    assert (done.published, done.manifest.version, done.manifest.erasures) == (True, 2, ("e1",))
+    assert done.manifest.replaced == {"aa": "bb"}
+    after = committed(store, adding("c"))
+    assert after.manifest.erasures == ("e1",)
+    assert after.manifest.replaced == {}
+
+
+def test_what_was_cleaned_without_knowing_of_an_erasure_is_not_published_after_it(store: LocalStore) -> None:
+    committed(store, adding("a"))
+
+    def late(erasures: list[str]) -> Committed:
+        return commit(
+            store, "trips", change=adding("b"), reason="run", run_id="r", contract="c", now=NOW, erasures=erasures
+        )
+
+    erased(store, with_file("a", "clean/a/old"), with_file("a", "clean/a/new"))
+    with pytest.raises(ErasedMeanwhileError, match="Run it again"):
+        late([])
+    assert list_versions(store, "trips") == (1, 2)
+    assert late(["e1"]).published
+
+
+def test_a_run_that_loses_the_race_to_an_erasure_is_refused(tmp_path: Path) -> None:
+    committed(LocalStore(tmp_path), adding("a"))
+
+    class Raced(LocalStore):
+        done = False
+
+        def create(self, key: str, data: bytes) -> bool:
+            if not self.done:
+                self.done = True
+                erased(LocalStore(tmp_path), with_file("a", "clean/a/old"), with_file("a", "clean/a/new"))
+            return super().create(key, data)
+
+    with pytest.raises(ErasedMeanwhileError):
+        commit(
+            Raced(tmp_path), "trips", change=adding("b"), reason="run", run_id="r", contract="c", now=NOW, erasures=[]
+        )
+    assert list_versions(LocalStore(tmp_path), "trips") == (1, 2)
+
+
+def test_files_that_an_erasure_replaced_never_come_back(store: LocalStore) -> None:
+    old, new = with_file("a", "clean/a/old"), with_file("a", "clean/a/new")
+    committed(store, lambda _: {"a": old})
+    before = read_manifest(store, "trips", 1)
+    erased(store, old, new)
+    with pytest.raises(ErasedMeanwhileError):  # as a rollback would that had read version 1 before
+        committed(store, lambda _: dict(before.partitions))
+    assert committed(store, adding("b")).manifest.partitions["a"] == new
+
+
+def test_an_erasure_that_was_begun_and_broke_off_stops_no_commit(store: LocalStore) -> None:
+    old = with_file("a", "clean/a/old")
+    committed(store, lambda _: {"a": old})
+    replacement = Replacement("a", "i", (1,), {}, old.files, ())
+    write_erasure(store, "trips", Erasure("e1", "c", ("h",), "begun", "t", "me", replacements=(replacement,)))
+    assert commit(
+        store, "trips", change=adding("b"), reason="run", run_id="r", contract="c", now=NOW, erasures=["e1"]
+    ).published

@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib.metadata
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from schemas import registry
 from schemas.errors import DeclarationError
-from schemas.records import RawFile
+from schemas.records import Contract, RawFile
 from tasks.publish import contract
-from tasks.publish.contract import cleaning_id, contract_fingerprint
+from tasks.publish.contract import cleaning_id, contract_fingerprint, contract_of, fingerprint_of, reading_of
 
 DECLARATION = '''"""Trips."""
 import pandera.polars as pa
@@ -93,20 +95,29 @@ def test_what_a_declaration_says_counts(declared: Path, old: str, new: str) -> N
     assert contract_fingerprint(declared) != fingerprint
 
 
-def code_digest() -> str:
-    contract._code_digest.cache_clear()
+def code_digest() -> tuple[Mapping[str, str], Mapping[str, str]]:
+    contract._installed.cache_clear()
     try:
-        return contract._code_digest()
+        return contract._installed()
     finally:
-        contract._code_digest.cache_clear()
+        contract._installed.cache_clear()
 
 
 @pytest.fixture
 def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small installation in the place of the real one."""
-    for place in ("schemas/datasets", "tasks/ingest", "tasks/normalise", "tasks/validate", "tasks/dedupe"):
+    for place in (
+        "schemas/datasets",
+        "tasks/erasure",
+        "tasks/ingest",
+        "tasks/normalise",
+        "tasks/validate",
+        "tasks/dedupe",
+    ):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "__init__.py").write_text('"""Docstring."""\n')
+    for module in ("blanking", "marks", "matching", "withdrawal"):
+        (tmp_path / f"tasks/erasure/{module}.py").write_text("x = 1\n")
     (tmp_path / "tasks/store").mkdir()
     (tmp_path / "tasks/store/sinks.py").write_text("ROW_GROUP = 1\n")
     (tmp_path / "tasks/ingest/csv.py").write_text('def f():\n    """Docstring."""\n    return 1\n')
@@ -184,6 +195,46 @@ def test_a_declaration_that_is_no_python_is_told(tmp_path: Path, source: bytes) 
 def test_a_declaration_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(DeclarationError, match="can't be read"):
         contract_fingerprint(tmp_path / "gone.py")
+
+
+#: One that can be imported, too.
+WORKING = DECLARATION.replace("import pandera", "import polars as pl\nimport pandera").replace(
+    "select(data.key) > 0", "select(pl.col(data.key) > 0)"
+)
+
+
+@pytest.fixture
+def working(tmp_path: Path) -> Path:
+    place = tmp_path / "trips.py"
+    place.write_text(WORKING)
+    return place
+
+
+def test_a_record_says_what_a_fingerprint_stands_for(working: Path) -> None:
+    dataset = registry.load_file(working)
+    record = contract_of(dataset, working)
+    assert fingerprint_of(record) == contract_fingerprint(working)
+    assert (record.dataset, record.declaration, record.columns) == ("trips", WORKING, ("fare",))
+    assert record.libraries.keys() == {"polars", "pandera"}
+    assert "tasks/ingest/jsonl.py" in record.code
+    # As it comes back from the store.
+    kept = msgspec.json.decode(msgspec.json.encode(record), type=Contract)
+    assert kept == record
+    assert reading_of(kept) == dataset.source
+
+
+def test_a_declaration_in_another_encoding_is_kept_as_text(tmp_path: Path) -> None:
+    place = tmp_path / "trips.py"
+    text = WORKING.replace("no trip is free", "kein Fährgeld")
+    place.write_bytes(f"# coding: latin-1\n{text}".encode("latin-1"))
+    assert "kein Fährgeld" in contract_of(registry.load_file(place), place).declaration
+
+
+@pytest.mark.parametrize("source", [{}, {"pattern": "x"}, {"pattern": "{partition}", "unknown": 1}])
+def test_a_record_that_tells_no_way_to_read_is_told(working: Path, source: dict[str, object]) -> None:
+    record = contract_of(registry.load_file(working), working)
+    with pytest.raises(DeclarationError):
+        reading_of(msgspec.structs.replace(record, source=source))
 
 
 def raw(path: str = "a.csv", sha256: str = "0" * 64) -> RawFile:

@@ -240,9 +240,9 @@ def test_an_object_and_what_is_unfinished_have_an_age(store: LocalStore) -> None
     for place in (Path(store.path("t/clean/d/x")), unfinished):
         os.utime(place, (then, then))
     assert dt.timedelta(hours=1.9) < store.age("t/clean/d/x") < dt.timedelta(hours=2.1)
-    store.clear_unfinished("t/", dt.timedelta(hours=3))
+    store.clear_unfinished("t/", older_than=dt.timedelta(hours=3))
     assert unfinished.exists()
-    store.clear_unfinished("t/", dt.timedelta(hours=1))
+    store.clear_unfinished("t/", older_than=dt.timedelta(hours=1))
     assert not unfinished.exists()
     with pytest.raises(StoreError):
         store.age("t/clean/d/y")
@@ -263,6 +263,16 @@ def test_a_key_that_leads_elsewhere_is_refused(store: LocalStore, key: str) -> N
     for ask in (store.read, store.path, store.exists, store.delete, lambda key: store.replace(key, b"")):
         with pytest.raises(StoreError, match="is no key"):
             ask(key)
+
+
+def test_clear_unfinished_leaves_what_may_still_be_written(store: LocalStore) -> None:
+    store.create("a/b", b"")
+    old, new = store.root / "a/.tmp-old", store.root / "a/.tmp-new"
+    for path in (old, new):
+        path.write_bytes(b"")
+    os.utime(old, (0, 0))
+    store.clear_unfinished("a/", older_than=dt.timedelta(hours=1))
+    assert (old.exists(), new.exists(), store.exists("a/b")) == (False, True, True)
 
 
 def test_a_file_in_the_way_is_told(store: LocalStore) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from schemas.errors import LeaseHeldError, LeaseLostError, SettingsError, StoreError
 from tasks.store import probe, upload
+from tasks.store.faults import legible
 from tasks.store.local import open_store
 from tasks.store.s3 import S3Store, bucket_of
 from tasks.store.scan import row_count, scan
@@ -306,6 +307,22 @@ def test_a_server_that_stays_broken_is_told(proxy: S3Proxy, bucket: str, monkeyp
     proxy.rule = lambda *_: Fault.INTERNAL
     with pytest.raises(StoreError, match=r"answered 500 'InternalError', and did so for 0.5 seconds"):
         store.create("a/b", b"")
+
+
+def test_what_polars_meets_on_a_server_is_told_in_words(
+    s3: S3Server, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write_file(DATA, pl.DataFrame({"a": [1]}).write_parquet)
+    rows = scan(store, [DATA])
+    store.delete(DATA)
+    with pytest.raises(StoreError, match=r"can't read 'x': it is not there"), legible("x"):
+        rows.collect()
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "mistyped-secret")
+    wrong = open_store(store.path(""))
+    told = r"can't read 'x': permission denied, or the credentials are wrong"
+    with pytest.raises(StoreError, match=told) as raised, legible("x"):
+        scan(wrong, [DATA]).collect()
+    assert "Signature" not in str(raised.value)
 
 
 # --- leases -----------------------------------------------------------------------------------------------------------

@@ -60,16 +60,18 @@ def elsewhere(run: str = "theirs") -> Holder:
 
 
 def test_of_many_that_try_at_once_one_holds(place: Bucket) -> None:
-    began, held, refused = threading.Barrier(8), [], []
+    began, ended, held, refused = threading.Barrier(8), threading.Event(), [], []
 
     def attempt(number: int) -> None:
         began.wait()
         try:
             with hold(place, f"run {number}"):
                 held.append(number)
-                time.sleep(0.5)
+                ended.wait(30)
         except LeaseHeldError:
             refused.append(number)
+            if len(refused) == 7:
+                ended.set()
 
     threads = [threading.Thread(target=attempt, args=[number]) for number in range(8)]
     for thread in threads:

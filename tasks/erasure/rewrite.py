@@ -1,0 +1,113 @@
+"""Rewrite: a partition's files without some records, under new names, and the entry that a manifest has of them.
+
+Belongs here: reading, writing and balancing one cleaning anew. Does not belong here: which records (search), what is
+left (withdrawal), or which versions get the new entry (stage).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import msgspec
+import polars as pl
+
+from schemas.records import PartitionEntry, Role
+from tasks.erasure.copies import keep_copies, without_erased
+from tasks.erasure.journal import Replacement
+from tasks.erasure.search import frames_of
+from tasks.erasure.withdrawal import withdrawn
+from tasks.publish.balance import FATES, check_balance
+from tasks.publish.contract import cleaning_id
+from tasks.publish.originals import original
+from tasks.publish.written import read_back, recounted
+from tasks.store.faults import legible
+from tasks.store.paths import data_key, file_key
+from tasks.store.sinks import output_file, sink_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import BinaryIO
+
+    from schemas.records import OutputFile, RawFile
+    from tasks.store.home import Store
+
+#: Metadata of ours in a Parquet file; the rest is made anew when it is written.
+_OURS = "winnow."
+
+
+def rewritten(
+    store: Store,
+    dataset: str,
+    entry: PartitionEntry,
+    erased: Iterable[tuple[str, int]],
+    versions: tuple[int, ...],
+    raw_root: str | None,
+    *,
+    dumps: bool,
+) -> tuple[PartitionEntry, Replacement] | None:
+    """Writes a cleaning again without the erased records; None if it, and what it names, holds none of them.
+
+    The bytes are those that cleaning the same dumps gives while the erasure is known (law 4).
+
+    Raises:
+        BooksError: what was written does not add up; a defect.
+        StoreError: the store can't be read or written.
+    """
+    with legible(f"the files of {dataset} {entry.partition}"):
+        withdrawal = withdrawn(frames_of(store, dataset, entry), _within(entry, erased), entry.inputs)
+    made = entry
+    if withdrawal.fates:
+        cleaning = cleaning_id(entry.contract, entry.inputs, withdrawal.ids)
+        files = _written(store, dataset, entry, withdrawal.frames, cleaning)
+        books = check_balance(read_back(store, dataset, files, entry.inputs))
+        made = msgspec.structs.replace(entry, cleaning=cleaning, files=files, books=books)
+        made = recounted(store, dataset, made)
+
+    @contextlib.contextmanager
+    def opened(raw: RawFile) -> Iterator[BinaryIO | None]:
+        # As it was before: the copy that the old entry names.
+        before = next(each for each in entry.inputs if each.path == raw.path)
+        with original(store, dataset, raw_root, before) as found:
+            yield found.stream
+
+    made = without_erased(store, dataset, made, opened, dumps=dumps)
+    if made == entry:
+        return None
+    keep_copies(store, dataset, made, opened)
+    replaced = Replacement(
+        partition=entry.partition,
+        cleaning=entry.cleaning,
+        versions=versions,
+        fates={FATES[role].value: rows for role, rows in sorted(withdrawal.fates.items())},
+        before=entry.files,
+        after=made.files,
+    )
+    return made, replaced
+
+
+def _within(entry: PartitionEntry, erased: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    files = {raw.sha256 for raw in entry.inputs}
+    return sorted(each for each in erased if each[0] in files)
+
+
+def _written(
+    store: Store, dataset: str, entry: PartitionEntry, frames: Mapping[Role, pl.LazyFrame], cleaning: str
+) -> tuple[OutputFile, ...]:
+    keys = {role: data_key(dataset, role, entry.partition, cleaning) for role in frames}
+    metadata = {keys[file.role]: _metadata(store, dataset, file) for file in entry.files if file.role in keys}
+    sink_all(store, {keys[role]: frame for role, frame in frames.items()}, metadata=metadata)
+    files = []
+    for role, key in keys.items():
+        file = output_file(store, dataset, role, key)
+        if file.rows or role is Role.CLEAN:
+            files.append(file)
+        else:
+            store.delete(key)
+    return tuple(files)
+
+
+def _metadata(store: Store, dataset: str, file: OutputFile) -> dict[str, str]:
+    with store.reading(file_key(dataset, file.path)) as stream:
+        found = pl.read_parquet_metadata(stream)
+    return {name: value for name, value in found.items() if name.startswith(_OURS)}

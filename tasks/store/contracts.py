@@ -1,0 +1,45 @@
+"""Contracts: the records of what contract fingerprints stand for, one beside the versions for each.
+
+Belongs here: keeping and reading them. Does not belong here: what is in one (tasks/publish/contract).
+
+A record is created before the first version that names it, and never changed. It goes when no kept version names it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from schemas.errors import StoreError, shown
+from schemas.records import Contract
+from tasks.store.paths import contract_key
+
+if TYPE_CHECKING:
+    from tasks.store.home import Store
+
+
+def keep_contract(store: Store, fingerprint: str, contract: Contract) -> None:
+    """Keeps the record of a fingerprint, unless it is there: the first text of a declaration that means the same stays.
+
+    Raises:
+        StoreError: the store can't be written.
+    """
+    data = msgspec.json.format(msgspec.json.encode(contract, order="deterministic"), indent=1)
+    store.create(contract_key(contract.dataset, fingerprint), data)
+
+
+def read_contract(store: Store, dataset: str, fingerprint: str) -> Contract:
+    """What a fingerprint stands for.
+
+    Raises:
+        StoreError: the record is not there, or can't be read.
+    """
+    key = contract_key(dataset, fingerprint)
+    fix = "Nothing of Winnow changes it, or removes it while a version names it: restore this file from a backup."
+    if not store.exists(key):
+        raise StoreError("the record of a contract is missing", where=key, fix=fix)
+    try:
+        return msgspec.json.decode(store.read(key), type=Contract)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise StoreError(f"the record of a contract can't be decoded: {shown(error)}", where=key, fix=fix) from error
