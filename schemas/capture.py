@@ -11,6 +11,7 @@ with its frame is kept as the function it is and called with the real frame: slo
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -105,14 +106,15 @@ def capture(check: DeclaredCheck, dtypes: Mapping[str, pl.DataType]) -> Captured
             one for the table.
         UnknownNameError: it names a column that the table does not have.
     """
-    tables = probes(dtypes)
     try:
         exprs = _recorded(check, dtypes)
     except _NotCapturedError as error:
-        height = _height(check, lambda table: run(check, table, list(dtypes)), tables)
+        height = _height(check, lambda table: run(check, table, list(dtypes)), probes(dtypes))
         return Captured("table" if height == 1 else "across_rows", "fallback", str(error), None)
     _check_columns(check, exprs, dtypes)
-    height = _height(check, lambda table: table.select(exprs), tables)
+    # Of thousands of columns a check reads one or two; one that reads none is to see that there are rows.
+    read = {name for expr in exprs for name in expr.meta.root_names()} or set(itertools.islice(dtypes, 1))
+    height = _height(check, lambda table: table.select(exprs), probes({name: dtypes[name] for name in read}))
     # A check of single cells is about a row whatever its function is; a method can't even be looked into.
     of_row = check.element_wise or all(map(is_row_local, exprs))
     kind: Kind = "table" if height == 1 else "row" if of_row else "across_rows"

@@ -7,6 +7,7 @@ belong here: finding declarations (registry), or cleaning (tasks).
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pandera.polars as pa
@@ -87,7 +88,7 @@ class Dataset:
 
     def _check_rules(self) -> None:
         ids = [rule.id for rule in self.rules]
-        twice = sorted({rule_id for rule_id in ids if ids.count(rule_id) > 1})
+        twice = sorted(rule_id for rule_id, times in Counter(ids).items() if times > 1)
         if twice:
             raise DeclarationError(f"two rules have the id {twice[0]}", fix="Rename the check or the column.")
 

@@ -10,6 +10,7 @@ chunk by chunk, a uniqueness would see its chunk only. Rules about the table giv
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,7 @@ class CompiledRules:
         added = [Part(rule, None if broken is None else broken.fill_null(value=False)) for rule, broken in rules]
         parts = (*self.parts, *added)
         ids = [part.rule.id for part in parts]
-        twice = sorted({rule_id for rule_id in ids if ids.count(rule_id) > 1})
+        twice = sorted(rule_id for rule_id, times in Counter(ids).items() if times > 1)
         if twice:
             raise DeclarationError(f"two rules have the id {twice[0]}", fix="Rename the check or the column.")
         return replace(self, parts=parts)
