@@ -64,6 +64,7 @@ SHELL = (
     "tasks/erasure/finding.py",  # reads all versions
     "tasks/erasure/journal.py",  # keeps what the store knows of its erasures
     "tasks/erasure/leftovers.py",  # reads and clears what is beside the versions
+    "tasks/erasure/outside.py",  # asks the store which copies were made
     "tasks/erasure/rewrite.py",  # writes a partition's files anew
     "tasks/erasure/search.py",  # reads all versions
     "tasks/erasure/sweep.py",  # reads every object

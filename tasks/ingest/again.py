@@ -7,7 +7,6 @@ others need be kept. Does not belong here: choosing them (tasks/dedupe), or open
 from __future__ import annotations
 
 import io
-import os
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -16,6 +15,7 @@ import polars as pl
 from schemas.errors import BooksError, DumpChangedError, DumpUnreadableError, shown
 from schemas.records import LENGTH, OFFSET, RAW
 from tasks.ingest.blocks import raw_column
+from tasks.ingest.listing import read_at
 from tasks.ingest.reader import RecordReader
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 #: Records that are nearer to each other than that are read at once, with what lies between them.
 _NEAR = 4 << 10
-#: More than an operating system reads in one call.
-_MOST_AT_ONCE = 1 << 30
 
 
 def with_raw(records: pl.DataFrame, text: BinaryIO, *, path: str) -> pl.DataFrame:
@@ -65,12 +63,7 @@ def with_raw(records: pl.DataFrame, text: BinaryIO, *, path: str) -> pl.DataFram
 
 def _read(text: BinaryIO, first: int, last: int, path: str) -> bytes:
     try:
-        if isinstance(text, io.BufferedReader) and isinstance(text.raw, io.FileIO) and last - first < _MOST_AT_ONCE:
-            # A buffer would be filled for each of many small stretches, and thrown away again.
-            data = os.pread(text.fileno(), last - first, first)
-        else:
-            text.seek(first)
-            data = text.read(last - first)
+        data = read_at(text, first, last - first)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise DumpUnreadableError(f"reading failed: {reason}", where=shown(path), fix="Run it again.") from error

@@ -10,6 +10,7 @@ begins with a full stop matches only a pattern that does, since tools write unfi
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -22,12 +23,13 @@ from schemas.errors import DumpMissingError, DumpUnreadableError, UsageError, sh
 from tasks.ingest import bucket
 
 if TYPE_CHECKING:
-    import io
     from collections.abc import Iterable, Iterator
 
 _PARTITION = "{partition}"
 #: Stands for a partition, whose name may hold a wildcard that is none; no path can hold it.
 _NO_WILDCARD = "\0"
+#: More than an operating system reads in one call.
+_MOST_AT_ONCE = 1 << 30
 
 
 def list_raw(root: str | Path, pattern: str, partition: str) -> list[str]:
@@ -136,6 +138,21 @@ def replace_raw(url: str, pieces: Iterable[bytes], *, sha256: str) -> None:
         raise DumpUnreadableError(
             f"can't be written: {reason}", where=shown(path), fix="Let the user that erases write there."
         ) from error
+
+
+def read_at(text: BinaryIO, first: int, size: int) -> bytes:
+    """So many bytes of a text from a place on, or those that are left.
+
+    Args:
+        text: readable at any place; where it stands afterwards is not said.
+        first: the place.
+        size: how many bytes.
+    """
+    if isinstance(text, io.BufferedReader) and isinstance(text.raw, io.FileIO) and size < _MOST_AT_ONCE:
+        # A buffer would be filled for each of many small stretches, and thrown away again.
+        return os.pread(text.fileno(), size, first)
+    text.seek(first)
+    return text.read(size)
 
 
 def stamp_of(stream: io.BufferedReader) -> str:
