@@ -20,7 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingErr
 from s3fs.core import S3_RETRYABLE_ERRORS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    import asyncio
+    from collections.abc import Iterator
 
 #: Seconds in which a connection must stand, and in which an answer must begin; what takes longer is tried again.
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 60
@@ -81,25 +82,25 @@ class Client:
 
         async def fetched() -> tuple[bytes, dict[str, Any]]:
             answer = await self._files._call_s3("get_object", **asked)  # call_s3, for coroutines
-            return await answer["Body"].read(), answer
+            try:
+                return await answer["Body"].read(), answer
+            finally:
+                answer["Body"].close()
 
         with _as_it_happened():
-            found: tuple[bytes, dict[str, Any]] = self._wait(fetched)
+            found: tuple[bytes, dict[str, Any]] = fsspec.asyn.sync(self._files.loop, fetched)
             return found
 
     def stream(self, **asked: Any) -> Body:  # noqa: ANN401  # as call
         """The content of an object, to be read as it comes; raises as `call`."""
-        return Body(self.call("get_object", **asked)["Body"], self._wait)
-
-    def _wait(self, action: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401  # what the action gives
-        return fsspec.asyn.sync(self._files.loop, action)
+        return Body(self.call("get_object", **asked)["Body"], self._files.loop)
 
 
 class Body:
     """What an answer brings, read as it comes."""
 
-    def __init__(self, stream: Any, wait: Callable[[Callable[[], Awaitable[Any]]], Any]) -> None:  # noqa: ANN401
-        self._stream, self._wait = stream, wait
+    def __init__(self, stream: Any, loop: asyncio.AbstractEventLoop) -> None:  # noqa: ANN401  # aiobotocore's
+        self._stream, self._loop = stream, loop
 
     def read(self, most: int) -> bytes:
         """So many bytes, fewer only at its end; raises `BotoCoreError` when the connection breaks."""
@@ -112,16 +113,12 @@ class Body:
             return b"".join(parts)
 
         with _as_it_happened():
-            data: bytes = self._wait(some)
+            data: bytes = fsspec.asyn.sync(self._loop, some)
             return data
 
     def close(self) -> None:
-        """Ends the request if it is under way."""
-
-        async def closed() -> None:
-            self._stream.close()
-
-        self._wait(closed)
+        """Ends the request if it is under way, without waiting: what is thrown away is closed in any thread."""
+        self._loop.call_soon_threadsafe(self._stream.close)
 
 
 class _Once(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no types

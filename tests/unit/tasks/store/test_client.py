@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec.asyn
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -81,6 +82,19 @@ def test_a_body_is_read_in_pieces_and_may_be_left(bucket: str) -> None:
         left = found.client.stream(Bucket=found.name, Key="a")
         assert left.read(3) == data[:3]
         left.close()
+
+
+def test_a_stream_that_is_forgotten_is_closed_by_whatever_thread_collects_it(bucket: str) -> None:
+    found, _ = bucket_of(bucket)
+    found.put("a", os.urandom(3 << 20))
+    left = found.client.stream(Bucket=found.name, Key="a")
+    left.read(3)
+
+    async def collected() -> None:
+        left.close()
+
+    fsspec.asyn.sync(fsspec.asyn.get_loop(), collected, timeout=10)
+    assert found.head("a") is not None
 
 
 #: A store that was used before the fork goes on in both, each over a connection of its own.
