@@ -1,7 +1,7 @@
 """Access: how an S3 server is reached, and as whom; the one place that knows secrets.
 
 Belongs here: settings and credentials, and the client and the options for polars that follow from them. Does not
-belong here: what is asked of the server (bucket).
+belong here: how the client sends (client), or what is asked of the server (bucket).
 
 Keys come from a Prefect block if WINNOW_S3_CREDENTIALS_BLOCK names one, else from where every S3 tool looks: the
 environment (AWS_ACCESS_KEY_ID and its like), a profile, the machine's role. They are never part of a job, which travels
@@ -15,22 +15,19 @@ import email.utils
 import functools
 import os
 import urllib.parse
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import botocore.config
-import botocore.exceptions
-import botocore.session
+import fsspec.asyn
+from aiobotocore.session import AioSession
+from botocore.exceptions import BotoCoreError
 
 from schemas.errors import SettingsError, shown
+from tasks.store.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Seconds in which a connection must stand, and in which an answer must begin; what takes longer is tried again.
-_CONNECT_SECONDS, _ANSWER_SECONDS = 10, 60
-#: Connections at once: those of an upload, of a lease and of readers.
-_CONNECTIONS = 16
 #: Where nothing says otherwise. Servers other than AWS take any.
 _REGION = "us-east-1"
 
@@ -84,12 +81,7 @@ def load_blocks_with(loader: Callable[[str], Keys]) -> None:
 
 
 class Access:
-    """A connection to an S3 server.
-
-    Attributes:
-        client: botocore's; it tries nothing again by itself (patience does), and may be used by several threads.
-        endpoint: the server's address.
-    """
+    """A connection to an S3 server, of the process that asks for it."""
 
     def __init__(self, wanted: _Wanted) -> None:
         """Finds the credentials and makes the client; nothing is asked of the server yet.
@@ -97,18 +89,18 @@ class Access:
         Raises:
             SettingsError: there are no credentials, or a setting is wrong.
         """
+        self._wanted = wanted
         try:
-            self._session = botocore.session.Session(profile=wanted.profile)
+            session = AioSession(profile=wanted.profile)
             # botocore's own parser takes most of the time that a list of ten thousand objects needs.
-            self._session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
-            if wanted.block:
-                keys = _of_block(wanted.block)
-                self._session.set_credentials(keys.key_id, keys.secret, keys.token)
-            elif wanted.keys:
-                self._session.set_credentials(wanted.keys.key_id, wanted.keys.secret, wanted.keys.token)
-            self._credentials = self._session.get_credentials()
-            self.client = self._client(wanted)
-        except (botocore.exceptions.BotoCoreError, ValueError) as error:
+            session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
+            keys = _of_block(wanted.block) if wanted.block else wanted.keys
+            if keys:
+                session.set_credentials(keys.key_id, keys.secret, keys.token)
+            self._credentials = fsspec.asyn.sync(fsspec.asyn.get_loop(), session.get_credentials)
+            region = wanted.region or session.get_config_variable("region") or _REGION
+            self._client = Client(session, endpoint=wanted.endpoint, region=region)
+        except (BotoCoreError, ValueError) as error:
             fix = "Check WINNOW_S3_ENDPOINT, WINNOW_S3_REGION and WINNOW_S3_PROFILE, and what stands in ~/.aws."
             raise SettingsError(f"S3 can't be used so: {shown(error)}", fix=fix) from None
         if self._credentials is None:
@@ -117,31 +109,21 @@ class Access:
                 expected="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile",
                 fix="Set them, or WINNOW_S3_PROFILE, or WINNOW_S3_CREDENTIALS_BLOCK to the name of a Prefect block.",
             )
-        self.endpoint: str = self.client.meta.endpoint_url
+        self.endpoint = self._client.endpoint
 
-    def _client(self, wanted: _Wanted) -> Any:  # noqa: ANN401  # botocore makes its classes while it runs
-        config = botocore.config.Config(
-            retries={"mode": "standard", "total_max_attempts": 1},
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_ANSWER_SECONDS,
-            max_pool_connections=_CONNECTIONS,
-            # Every body is signed, so that a server refuses one that was damaged on its way; further checksums are
-            # not known to all of them.
-            s3={"payload_signing_enabled": True, "addressing_style": "path" if wanted.endpoint else "auto"},
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        )
-        region = wanted.region or self._session.get_config_variable("region") or _REGION
-        return self._session.create_client("s3", region_name=region, endpoint_url=wanted.endpoint, config=config)
+    @property
+    def client(self) -> Client:
+        """The client of this process: in a child that was forked, one of its own."""
+        return self._here()._client
 
     @property
     def storage_options(self) -> dict[str, Any]:
         """What polars is told; with the credentials of this moment, since those of a role run out."""
-        frozen = self._credentials.get_frozen_credentials()
+        frozen = fsspec.asyn.sync(fsspec.asyn.get_loop(), self._here()._credentials.get_frozen_credentials)
         options: dict[str, Any] = {
             "aws_access_key_id": frozen.access_key,
             "aws_secret_access_key": frozen.secret_key,
-            "aws_region": self.client.meta.region_name,
+            "aws_region": self._client.region,
             "max_retries": 8,
         }
         if frozen.token:
@@ -151,6 +133,14 @@ class Access:
             options |= {"aws_endpoint_url": self.endpoint, "aws_virtual_hosted_style_request": "false"}
             options["aws_allow_http"] = "true" if host.scheme == "http" else "false"
         return options
+
+    def _here(self) -> Access:
+        """The same connection, made anew if this process is not the one that made it.
+
+        What is the parent's stays as it is: its event loop runs on there, and closing it here would disturb it.
+        """
+        process = os.getpid()
+        return self if process == self._wanted.process else _made(replace(self._wanted, process=process))
 
 
 def _moment(told: str) -> dt.datetime:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tasks.store.access import Access
+    from tasks.store.client import Body, Client
 
 T = TypeVar("T")
 
@@ -68,7 +69,12 @@ class Bucket:
     """A bucket of an S3 server. Every method raises `StoreError` when the server fails for good."""
 
     def __init__(self, name: str, access: Access) -> None:
-        self.name, self.access, self.client = name, access, access.client
+        self.name, self.access = name, access
+
+    @property
+    def client(self) -> Client:
+        """Whatever asks for something that is not below asks by it."""
+        return self.access.client
 
     def url(self, key: str) -> str:
         """The object's URL; for messages, and for polars."""
@@ -89,7 +95,8 @@ class Bucket:
 
         def attempt(failures: int) -> str | None:
             try:
-                return str(self.client.put_object(Bucket=self.name, Key=key, Body=data, **condition)["ETag"])
+                answer = self.client.call("put_object", Bucket=self.name, Key=key, Body=data, **condition)
+                return str(answer["ETag"])
             except ClientError as error:
                 # AWS answers 404 where a condition names an object that is gone; without one it is the bucket.
                 if status(error) != _LOST and not (etag and status(error) == _NOT_FOUND and not _no_bucket(error)):
@@ -105,9 +112,8 @@ class Bucket:
         """A small object and what is said of it; None when there is none."""
 
         def attempt(_failures: int) -> tuple[bytes, Facts]:
-            answer = self.client.get_object(Bucket=self.name, Key=key)
-            # Read through botocore's own wrapper: its errors are those that patience knows.
-            return answer["Body"].read(), _facts(answer)
+            data, answer = self.client.fetch(Bucket=self.name, Key=key)
+            return data, _facts(answer)
 
         with answered("read", self.url(key)):
             return _unless_missing(attempt)
@@ -115,13 +121,13 @@ class Bucket:
     def head(self, key: str) -> Facts | None:
         """What is said of an object; None when there is none."""
         with answered("read", self.url(key)):
-            return _unless_missing(lambda _: _facts(self.client.head_object(Bucket=self.name, Key=key)))
+            return _unless_missing(lambda _: _facts(self.client.call("head_object", Bucket=self.name, Key=key)))
 
-    def body(self, key: str, start: int, stop: int, etag: str) -> Any:  # noqa: ANN401  # botocore's, without types
+    def body(self, key: str, start: int, stop: int, etag: str) -> Body | None:
         """A stream of a part of an object; one attempt, and errors as they are. None when it is another object now."""
         try:
             span = f"bytes={start}-{stop - 1}"
-            return self.client.get_object(Bucket=self.name, Key=key, Range=span, IfMatch=etag)["Body"]
+            return self.client.stream(Bucket=self.name, Key=key, Range=span, IfMatch=etag)
         except ClientError as error:
             if status(error) != _LOST:
                 raise
@@ -134,12 +140,12 @@ class Bucket:
             StoreError: there is none, or it may not be.
         """
         with answered("use", f"s3://{self.name}"):
-            patiently(lambda _: self.client.list_objects_v2(Bucket=self.name, MaxKeys=1))
+            patiently(lambda _: self.client.call("list_objects_v2", Bucket=self.name, MaxKeys=1))
 
     def now(self) -> dt.datetime:
         """What time it is by the server's clock."""
         with answered("use", f"s3://{self.name}"):
-            answer = patiently(lambda _: self.client.list_objects_v2(Bucket=self.name, MaxKeys=1))
+            answer = patiently(lambda _: self.client.call("list_objects_v2", Bucket=self.name, MaxKeys=1))
         return _date(answer) or dt.datetime.now(dt.UTC)
 
     def list(self, prefix: str, *, after: str = "", delimiter: str = "", most: int | None = None) -> Iterator[Listed]:
@@ -157,7 +163,7 @@ class Bucket:
             asked["MaxKeys"] = max(1, min(most, _AT_ONCE))
         while True:
             with answered("list", self.url(prefix)):
-                page = patiently(lambda _: self.client.list_objects_v2(**asked))
+                page = patiently(lambda _: self.client.call("list_objects_v2", **asked))
             yield from (Listed(each["Key"]) for each in page.get("Contents", ()))
             yield from (Listed(each["Prefix"]) for each in page.get("CommonPrefixes", ()))
             if not page.get("IsTruncated"):
@@ -170,13 +176,13 @@ class Bucket:
             each = keys[start : start + _AT_ONCE]
             with answered("delete", self.url(each[0])):
                 if len(each) == 1:
-                    patiently(lambda _: self.client.delete_object(Bucket=self.name, Key=each[0]))  # noqa: B023  # at once
+                    patiently(lambda _: self.client.call("delete_object", Bucket=self.name, Key=each[0]))  # noqa: B023  # at once
                 else:
                     patiently(lambda _: self._delete_many(each))  # noqa: B023  # at once
 
     def _delete_many(self, keys: Sequence[str]) -> None:
         named = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
-        answer = self.client.delete_objects(Bucket=self.name, Delete=named)
+        answer = self.client.call("delete_objects", Bucket=self.name, Delete=named)
         for failed in answer.get("Errors", ()):
             # The whole was answered with 200: what failed in it is raised as if it had been asked for alone.
             told = {"Error": {"Code": failed.get("Code", "")}, "ResponseMetadata": {"HTTPStatusCode": _CONFLICT}}
@@ -187,7 +193,7 @@ class Bucket:
         asked: dict[str, Any] = {"Bucket": self.name, "Prefix": prefix}
         while True:
             with answered("list the uploads of", self.url(prefix)):
-                page = patiently(lambda _: self.client.list_multipart_uploads(**asked))  # noqa: B023  # called at once
+                page = patiently(lambda _: self.client.call("list_multipart_uploads", **asked))  # noqa: B023  # called at once
             for each in page.get("Uploads", ()):
                 yield Upload(each["Key"], each["UploadId"], each["Initiated"].astimezone(dt.UTC))
             if not page.get("IsTruncated"):
@@ -198,7 +204,7 @@ class Bucket:
         """Ends an upload in parts and throws its parts away; it is no error when it has ended."""
 
         def attempt(_failures: int) -> None:
-            self.client.abort_multipart_upload(Bucket=self.name, Key=upload.key, UploadId=upload.upload_id)
+            self.client.call("abort_multipart_upload", Bucket=self.name, Key=upload.key, UploadId=upload.upload_id)
 
         with answered("end an upload to", self.url(upload.key)):
             _unless_missing(attempt)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tasks.store.bucket import Bucket, Facts
+    from tasks.store.client import Body
 
 #: Bytes that are asked for at once: few at a place that was jumped to, and more the longer reading goes on there.
 _LEAST, _MOST = 1 << 20, 64 << 20
@@ -46,7 +47,7 @@ class RangeReader(io.RawIOBase):
         self.facts = facts
         self._bucket, self._key, self._changed = bucket, key, changed
         self._at = 0
-        self._body: Any = None
+        self._body: Body | None = None
         self._body_at, self._body_stop, self._width = 0, 0, _LEAST
 
     def readable(self) -> bool:
@@ -92,10 +93,11 @@ class RangeReader(io.RawIOBase):
         super().close()
 
     def _some(self, most: int) -> bytes:
-        if self._body is None or self._body_at != self._at or self._at >= self._body_stop:
-            self._ask()
+        body = self._body
+        if body is None or self._body_at != self._at or self._at >= self._body_stop:
+            body = self._ask()
         try:
-            data: bytes = self._body.read(min(most, self._body_stop - self._at))
+            data = body.read(min(most, self._body_stop - self._at))
         except Exception:
             self._drop()
             raise
@@ -104,7 +106,7 @@ class RangeReader(io.RawIOBase):
             raise IncompleteReadError(actual_bytes=self._at, expected_bytes=self._body_stop)
         return data
 
-    def _ask(self) -> None:
+    def _ask(self) -> Body:
         goes_on = self._body is not None and self._at == self._body_stop
         self._width = min(self._width * 2, _MOST) if goes_on else _LEAST
         self._drop()
@@ -113,6 +115,7 @@ class RangeReader(io.RawIOBase):
         if body is None:
             raise self._changed()
         self._body, self._body_at, self._body_stop = body, self._at, stop
+        return body
 
     def _drop(self) -> None:
         if self._body is not None:

@@ -55,7 +55,7 @@ def upload(bucket: Bucket, path: Path, key: str) -> str | None:
 
 def _begin(bucket: Bucket, key: str) -> Upload:
     with answered("write", bucket.url(key)):
-        answer = patiently(lambda _: bucket.client.create_multipart_upload(Bucket=bucket.name, Key=key))
+        answer = patiently(lambda _: bucket.client.call("create_multipart_upload", Bucket=bucket.name, Key=key))
     return Upload(key, answer["UploadId"])
 
 
@@ -67,7 +67,7 @@ def _parts(bucket: Bucket, begun: Upload, path: Path, starts: range, width: int)
             file.seek(start)
             data = file.read(width)
         named = {"Bucket": bucket.name, "Key": begun.key, "UploadId": begun.upload_id, "PartNumber": number}
-        answer = patiently(lambda _: bucket.client.upload_part(Body=data, **named))
+        answer = patiently(lambda _: bucket.client.call("upload_part", Body=data, **named))
         return {"ETag": answer["ETag"], "PartNumber": number}
 
     with answered("write", bucket.url(begun.key)), concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -83,7 +83,7 @@ def _complete(bucket: Bucket, begun: Upload, size: int, parts: list[dict[str, An
 
     def attempt(failures: int) -> str | None:
         try:
-            answer = bucket.client.complete_multipart_upload(MultipartUpload={"Parts": parts}, **named)
+            answer = bucket.client.call("complete_multipart_upload", MultipartUpload={"Parts": parts}, **named)
         except ClientError as error:
             # An attempt whose answer was lost ended the upload, so that there is none any more, and made the object.
             if failures and status(error) in (_NOT_FOUND, _LOST):

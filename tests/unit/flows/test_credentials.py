@@ -53,7 +53,7 @@ def test_where_no_flow_runs_a_block_is_refused_in_words(monkeypatch: pytest.Monk
 def test_nothing_is_imported_without_a_block() -> None:
     script = (
         "import sys; from flows.settings import load_settings; load_settings();"
-        "print({'prefect', 'prefect_aws', 'botocore', 'boto3'} & {*sys.modules})"
+        "print({'prefect', 'prefect_aws', 's3fs', 'fsspec', 'aiobotocore', 'botocore', 'boto3'} & {*sys.modules})"
     )
     told = subprocess.run([sys.executable, "-c", script], cwd=_ROOT, check=True, capture_output=True, text=True)
     assert told.stdout == "set()\n"
