@@ -31,7 +31,7 @@ from tasks.publish.contract import cleaning_id
 from tasks.store.faults import translated
 from tasks.store.paths import data_key, staging_key
 from tasks.store.scan import scan
-from tasks.store.sinks import output_file, sink_all
+from tasks.store.sinks import published_files, sink_all
 from tasks.store.spill import Spill, mapped
 from tasks.validate.reasons import counting, decode
 from tasks.validate.screening import compiled
@@ -91,14 +91,7 @@ def _written(
     metadata = {keys[role]: described for role in frames if role not in (Role.CLEAN, Role.ERASED)}
     sinks = {keys[role]: frame for role, frame in frames.items()}
     (counted,) = sink_all(store, sinks, also=[partition.counted()], metadata=metadata)
-    files = []
-    for role, key in keys.items():
-        file = output_file(store, job.dataset, role, key)
-        if file.rows or role is Role.CLEAN:
-            files.append(file)
-        else:
-            store.delete(key)
-    return tuple(files), counted
+    return published_files(store, job.dataset, keys), counted
 
 
 class _Partition:

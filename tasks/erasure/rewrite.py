@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
-from schemas.records import PartitionEntry, Role
 from tasks.erasure.copies import keep_copies, without_erased
 from tasks.erasure.journal import Replacement
 from tasks.erasure.search import frames_of
@@ -23,13 +22,13 @@ from tasks.publish.originals import original
 from tasks.publish.written import read_back, recounted
 from tasks.store.faults import legible
 from tasks.store.paths import data_key, file_key
-from tasks.store.sinks import output_file, sink_all
+from tasks.store.sinks import published_files, sink_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import BinaryIO
 
-    from schemas.records import OutputFile, RawFile
+    from schemas.records import OutputFile, PartitionEntry, RawFile, Role
     from tasks.store.home import Store
 
 #: Metadata of ours in a Parquet file; the rest is made anew when it is written.
@@ -97,14 +96,7 @@ def _written(
     keys = {role: data_key(dataset, role, entry.partition, cleaning) for role in frames}
     metadata = {keys[file.role]: _metadata(store, dataset, file) for file in entry.files if file.role in keys}
     sink_all(store, {keys[role]: frame for role, frame in frames.items()}, metadata=metadata)
-    files = []
-    for role, key in keys.items():
-        file = output_file(store, dataset, role, key)
-        if file.rows or role is Role.CLEAN:
-            files.append(file)
-        else:
-            store.delete(key)
-    return tuple(files)
+    return published_files(store, dataset, keys)
 
 
 def _metadata(store: Store, dataset: str, file: OutputFile) -> dict[str, str]:

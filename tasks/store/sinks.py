@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from schemas.records import OutputFile
+from schemas.records import OutputFile, Role
 from tasks.store.faults import translated
 from tasks.store.paths import path_in
 from tasks.store.scan import row_count
@@ -19,7 +19,6 @@ from tasks.store.scan import row_count
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from schemas.records import Role
     from tasks.store.home import Store
 
 #: Rows in a row group of every published file; fixed, because it is part of the bytes.
@@ -76,3 +75,15 @@ def sink_all(
 def output_file(store: Store, dataset: str, role: Role, key: str) -> OutputFile:
     """What a manifest says of a written file: rows by its footer, size and sha256 by its bytes."""
     return OutputFile(role, path_in(dataset, key), row_count(store, key), store.size(key), store.sha256(key))
+
+
+def published_files(store: Store, dataset: str, keys: Mapping[Role, str]) -> tuple[OutputFile, ...]:
+    """What a manifest says of a partition's written files; without rows only the clean table stays."""
+    files = []
+    for role, key in keys.items():
+        file = output_file(store, dataset, role, key)
+        if file.rows or role is Role.CLEAN:
+            files.append(file)
+        else:
+            store.delete(key)
+    return tuple(files)
