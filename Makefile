@@ -61,7 +61,7 @@ coverage: $(INSTALLED) ## Lines and branches that the quick tests reach
 	$(PYTEST) -m "$(QUICK)" --cov --cov-report=term tests/unit tests/property
 
 lock: $(INSTALLED) ## Remake the lock files from pyproject.toml (UPGRADE=1: take newer versions too)
-	$(COMPILE) --extra demo --extra aws --extra delta --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --all-extras --output-file requirements.lock pyproject.toml
 	$(COMPILE) --output-file .ci/build.lock .ci/build.in
 	$(COMPILE) --constraint requirements.lock --group pyproject.toml:bench --output-file .ci/bench.lock
 	@! grep -n '://' requirements.lock .ci/*.lock || { echo "A lock file names a host (above)." >&2; exit 1; }
