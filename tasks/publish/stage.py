@@ -19,6 +19,7 @@ from tasks.job import Job, Outcome, Settled, Staged
 from tasks.publish.balance import check_balance
 from tasks.publish.commit import check_known, commit
 from tasks.publish.contract import contract_fingerprint, contract_of
+from tasks.publish.reconcile import reconciled
 from tasks.publish.written import read_back, recounted
 from tasks.store import archive
 from tasks.store.contracts import keep_contract
@@ -77,7 +78,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     committed = commit(
         store,
         job.dataset,
-        change=lambda partitions: {**partitions, job.partition: entry},
+        change=lambda partitions: reconciled(store, job.dataset, partitions, {**partitions, job.partition: entry}),
         reason=job.reason,
         run_id=job.run_id,
         contract=settled.contract,
@@ -91,7 +92,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     return _outcome(
         dataset,
         committed.manifest,
-        entry,
+        committed.manifest.partitions[job.partition],
         note,
         published=committed.published,
         broken_tables=settled.broken_tables,
@@ -129,6 +130,7 @@ def entry_of(job: Job, store: Store, staged: Staged, settled: Settled) -> Partit
         rules=tuple(rule for rule in settled.rules if rule.rows),
         rejects=staged.rejects,
         steps=staged.steps,
+        across=settled.across,
     )
     if any(file.role is Role.ERASED for file in entry.files):
         entry = recounted(store, job.dataset, entry)
