@@ -25,8 +25,8 @@ from tasks.job import Job
 from tasks.publish.contract import as_installed, contract_fingerprint, contract_of, fingerprint_of
 from tasks.publish.digest import version_digest
 from tasks.publish.originals import original
-from tasks.publish.reconcile import Held
 from tasks.publish.rebuilt import ContractChange, Rebuilt, RebuiltPartition, compared, contract_change
+from tasks.publish.reconcile import Held
 from tasks.publish.stage import entry_of
 from tasks.store.contracts import read_contract
 from tasks.store.faults import translated

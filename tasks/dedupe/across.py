@@ -4,10 +4,10 @@ Belongs here: the terms on which partitions are compared, and the verdict over r
 here: finding rows that need a look (tasks/store/key_index), a partition's own duplicates (exact), or what becomes of a
 partition's files (moves).
 
-Each partition is cleaned as if it were alone; of each key that leaves it one row at most. What the others bring can only
-take such rows away: the verdict is a function of what the partitions hold alone, so that the order in which they were
-cleaned, and how often, is forgotten. The order of preference is total (the policy, then partition, file and record), so
-that the best row of the best rows of all partitions is the best one of the whole data set.
+Each partition is cleaned as if it were alone; of each key that leaves it one row at most. What the others bring can
+only take such rows away: the verdict is a function of what the partitions hold alone, so that the order in which they
+were cleaned, and how often, is forgotten. The order of preference is total (the policy, then partition, file and
+record), so that the best row of the best rows of all partitions is the best one of the whole data set.
 
 Where two records of one key differ and the conflict rule sets them aside, it does so in all partitions. Rows that a
 partition has set aside for a conflict of its own are disputed: they do not survive, but every row of another partition

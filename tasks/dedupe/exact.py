@@ -136,7 +136,7 @@ def _duplicates(members: pl.DataFrame, dedupe: Dedupe, columns: list[str]) -> pl
 
 
 def differing(beside: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
-    """For each row the columns in which it differs from its survivor, whose values stand beside it in `_of.<column>`."""
+    """For each row the columns in which it differs from its survivor, whose cells stand beside it as `_of.<column>`."""
     unlike = {name: pl.col(name).ne_missing(pl.col(f"_of.{name}")) for name in columns}
     some = beside.select(pl.any_horizontal(pl.lit(value=False), *unlike.values())).to_series()
     told = pl.Series(DIFFERING, [[]], pl.List(pl.String)).new_from_index(0, beside.height)

@@ -1,7 +1,8 @@
 """Keys: hashes of keys that mean the same on every machine and with every version of the libraries.
 
-Belongs here: one text for each key, and what is made of it: a number to look it up by, and the name of its cluster. Does
-not belong here: the hashes of one run, which are never stored (repeated), or looking anything up (tasks/store/key_index).
+Belongs here: one text for each key, and what is made of it: a number to look it up by, and the name of its cluster.
+Does not belong here: the hashes of one run, which are never stored (repeated), or looking anything up
+(tasks/store/key_index).
 """
 
 from __future__ import annotations

@@ -32,7 +32,6 @@ from schemas.records import (
     SOURCE,
     Role,
     RuleCount,
-    Severity,
 )
 from tasks.dedupe.across import KEPT, MOVES, PARTITION
 from tasks.dedupe.keys import cluster
@@ -145,7 +144,9 @@ def moves_id(alone: str, moves: pl.DataFrame) -> str:
     return told.hexdigest()[:16]
 
 
-def with_conflicts(rules: Iterable[RuleCount], terms: Terms, before: pl.DataFrame, after: pl.DataFrame) -> tuple[RuleCount, ...]:
+def with_conflicts(
+    rules: Iterable[RuleCount], terms: Terms, before: pl.DataFrame, after: pl.DataFrame
+) -> tuple[RuleCount, ...]:
     """The counts of rules of a partition after moves, which tell of conflicts with other partitions."""
     rule = f"{terms.key_name}.conflict"
     counts = {each.id: each for each in rules}
@@ -162,7 +163,10 @@ def _conflicts(moves: pl.DataFrame) -> int:
 def _reasoned(role: Role, terms: Terms) -> list[pl.Expr]:
     conflict = f"{terms.key_name}.conflict"
     if role is Role.DISPUTED:
-        rules, reasons = [pl.lit(conflict)], [pl.lit("a record of another partition has the same key and other content")]
+        rules, reasons = (
+            [pl.lit(conflict)],
+            [pl.lit("a record of another partition has the same key and other content")],
+        )
     else:
         named = pl.when("_differs").then
         rules = [pl.lit(f"{terms.key_name}.duplicate"), named(pl.lit(conflict))]
@@ -181,7 +185,9 @@ def _merged(left: pl.LazyFrame, back: pl.DataFrame, inputs: Sequence[RawFile]) -
     numbers = dict(_first_numbers(inputs))
     # A record's number is less than 2**40 (a file of a terabyte of line ends), a file's less than 2**24.
     bases = pl.LazyFrame(
-        [(file, number << 40) for file, number in numbers.items()], schema={FILE: pl.String, _PLACE: pl.UInt64}, orient="row"
+        [(file, number << 40) for file, number in numbers.items()],
+        schema={FILE: pl.String, _PLACE: pl.UInt64},
+        orient="row",
     )
 
     def with_place(rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -195,5 +201,3 @@ def _merged(left: pl.LazyFrame, back: pl.DataFrame, inputs: Sequence[RawFile]) -
 def _first_numbers(inputs: Sequence[RawFile]) -> list[tuple[str, int]]:
     """Each file's sha256 with its number in the order of files: what came twice is the first one's."""
     return [(raw.sha256, number) for number, raw in enumerate(inputs) if not raw.redelivery_of]
-
-

@@ -130,9 +130,7 @@ class Verdicts:
         duplicates, conflicts = (each.join(told, on=PLACE) for each in (verdict.duplicates, verdict.conflicts))
         if self._conflict and self._conflict.severity is not Severity.WARN:
             duplicates = duplicates.join(conflicts, on=PLACE, how="anti")
-        self._duplicates.add(
-            duplicates.select(ROW, "_of_input", "_of_record", "_differs", DIFFERING, CLUSTER)
-        )
+        self._duplicates.add(duplicates.select(ROW, "_of_input", "_of_record", "_differs", DIFFERING, CLUSTER))
         # Of the rows in conflict, those that did not survive are not judged; they count all the same.
         survivors = conflicts.join(duplicates, on=PLACE, how="anti")
         if self._conflict:

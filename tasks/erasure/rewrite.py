@@ -70,9 +70,7 @@ def rewritten(
             cleaning, across, rules = alone, None, entry.rules
         files = _written(store, dataset, entry, withdrawal.frames, alone, cleaning)
         books = check_balance(read_back(store, dataset, files, entry.inputs))
-        made = msgspec.structs.replace(
-            entry, cleaning=cleaning, files=files, books=books, across=across, rules=rules
-        )
+        made = msgspec.structs.replace(entry, cleaning=cleaning, files=files, books=books, across=across, rules=rules)
         made = recounted(store, dataset, made)
 
     @contextlib.contextmanager

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from schemas.errors import StoreError
 from schemas.records import FILE, INPUT, RECORD, PartitionEntry, Role
 from tasks.dedupe.across import MOVES, PARTITION, decide_across
 from tasks.dedupe.keys import stable_hash
@@ -38,7 +39,7 @@ from tasks.store.paths import data_key
 from tasks.store.sinks import published_files, sink_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from schemas.records import OutputFile, RawFile, Terms
     from tasks.store.home import Store
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
     Partitions = Mapping[str, PartitionEntry]
 
+#: How often a partition's files are begun to be written.
+_ATTEMPTS = 3
 #: The order of a partition's files in its manifest.
 _ORDER = [Role.CLEAN, Role.QUARANTINE, Role.DUPLICATES, Role.REJECTS, Role.REPAIRS, Role.ERASED, *TOUCHED[1:]]
 
@@ -116,7 +119,9 @@ class Held:
         """The partitions that are compared on these terms."""
         return {name: each for name, each in self.partitions.items() if each.across and each.across.terms == terms}
 
-    def touched(self, terms: Terms, changes: Sequence[Rows], others: Iterable[str]) -> tuple[pl.DataFrame, frozenset[str]]:
+    def touched(
+        self, terms: Terms, changes: Sequence[Rows], others: Iterable[str]
+    ) -> tuple[pl.DataFrame, frozenset[str]]:
         """The keys of some rows that another partition holds too, and the partitions that do.
 
         Args:
@@ -157,7 +162,14 @@ class Held:
         return in_order(decided.filter(pl.col(PARTITION) == rows.partition), rows.inputs)
 
 
-def reconciled(store: Store, dataset: str, before: Partitions, after: Partitions) -> dict[str, PartitionEntry]:
+def reconciled(
+    store: Store,
+    dataset: str,
+    before: Partitions,
+    after: Partitions,
+    *,
+    guard: Callable[[], None] = lambda: None,
+) -> dict[str, PartitionEntry]:
     """Partitions of a version to be, each with what the others leave to it.
 
     Writes the files of those of which that changes. They are named by what is in them, so that doing it again, or at
@@ -168,6 +180,7 @@ def reconciled(store: Store, dataset: str, before: Partitions, after: Partitions
         dataset: name of the data set.
         before: the partitions of a version, reconciled.
         after: the same, some of them replaced, some new, some gone.
+        guard: called before a file of a partition is written that was not replaced.
 
     Raises:
         BooksError: what was written does not add up; a defect.
@@ -178,19 +191,22 @@ def reconciled(store: Store, dataset: str, before: Partitions, after: Partitions
     entries = [side[name] for side in (before, after) for name in changed if name in side]
     terms = {entry.across.terms for entry in entries if entry.across}
     for each in sorted(terms, key=msgspec.json.encode):
-        made.update(_on_terms(store, dataset, each, before, after, changed))
+        was, held = Held(store, dataset, before), Held(store, dataset, after)
+        for rows, now, wanted in _on_terms(was, held, each, changed):
+            if rows.partition not in changed:
+                guard()
+            made[rows.partition] = _rewritten(store, dataset, after[rows.partition], rows, now, wanted)
     return made
 
 
 def _on_terms(
-    store: Store, dataset: str, terms: Terms, before: Partitions, after: Partitions, changed: Sequence[str]
-) -> Iterator[tuple[str, PartitionEntry]]:
-    """The partitions of some terms that change."""
-    was, held = Held(store, dataset, before), Held(store, dataset, after)
+    was: Held, held: Held, terms: Terms, changed: Sequence[str]
+) -> Iterator[tuple[Rows, pl.DataFrame, pl.DataFrame]]:
+    """The partitions of some terms that change, with their moves until now and those that are wanted."""
     group = held.of_terms(terms)
     old = [was.rows(name) for name in changed if name in was.of_terms(terms)]
     new = [held.rows(name) for name in changed if name in group]
-    with legible(f"the files of {dataset}"):
+    with legible(f"the files of {held.dataset}"):
         others = sorted(group.keys() - set(changed))
         keys, holders = held.touched(terms, [*old, *new], others)
         parts = [*new, *(held.rows(name) for name in sorted(holders))]
@@ -201,8 +217,7 @@ def _on_terms(
             lasting = now.clear() if rows.partition in changed else _untouched(now, rows, terms, keys)
             wanted = in_order(pl.concat([lasting, mine]), rows.inputs)
             if not wanted.equals(in_order(now, rows.inputs)):
-                entry = after[rows.partition]
-                yield rows.partition, _rewritten(store, dataset, entry, rows, now, wanted)
+                yield rows, now, wanted
 
 
 def _decided(terms: Terms, parts: Sequence[Rows], keys: pl.DataFrame) -> pl.DataFrame:
@@ -251,7 +266,15 @@ def _rewritten(
     frames = moved(rows.frames, wanted, terms, entry.inputs)
     cleaning = moves_id(entry.across.alone, wanted)
     keys = {role: data_key(dataset, role, entry.partition, cleaning) for role in frames}
-    sink_all(store, {keys[role]: frame for role, frame in frames.items()})
+    for attempt in range(_ATTEMPTS):
+        try:
+            sink_all(store, {keys[role]: frame for role, frame in frames.items()})
+        except StoreError:
+            # A run over that partition may have begun, which clears what it takes for a killed one's unfinished files.
+            if attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            break
     kept = (file for file in entry.files if file.role not in TOUCHED)
     files = files_in_order([*kept, *published_files(store, dataset, keys)])
     return msgspec.structs.replace(

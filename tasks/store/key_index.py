@@ -1,7 +1,7 @@
 """Key index: which partitions hold a key, told by its hash, at the cost of the keys that are asked for.
 
-Belongs here: sorted runs of hashes beside the versions, how they are read, joined and thrown away. Does not belong here:
-what a key is (tasks/dedupe/keys), or what follows from two partitions holding one (tasks/dedupe/across).
+Belongs here: sorted runs of hashes beside the versions, how they are read, joined and thrown away. Does not belong
+here: what a key is (tasks/dedupe/keys), or what follows from two partitions holding one (tasks/dedupe/across).
 
 It is a log-structured merge tree (O'Neil et al., 1996, "The log-structured merge-tree", section 2) of immutable runs. A
 run is named by what it covers: partitions, each by the identity of its cleaning, and nothing else decides what is in

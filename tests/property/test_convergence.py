@@ -98,6 +98,7 @@ class Place:
         assert found is not None
         return found
 
+
 @pytest.fixture
 def homes() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
