@@ -91,7 +91,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     return _outcome(
         dataset,
         committed.manifest,
-        entry,
+        committed.manifest.partitions[job.partition],
         note,
         published=committed.published,
         broken_tables=settled.broken_tables,
@@ -129,6 +129,7 @@ def entry_of(job: Job, store: Store, staged: Staged, settled: Settled) -> Partit
         rules=tuple(rule for rule in settled.rules if rule.rows),
         rejects=staged.rejects,
         steps=staged.steps,
+        across=settled.across,
     )
     if any(file.role is Role.ERASED for file in entry.files):
         entry = recounted(store, job.dataset, entry)
