@@ -142,6 +142,8 @@ def _read(declaration: str | Path) -> bytes:
         raise DeclarationError(f"can't be read: {error}", where=str(declaration)) from error
 
 
+# A cleaning asks four times; a declaration that is edited has other bytes.
+@functools.lru_cache(maxsize=64)
 def _declared(source: bytes, where: str) -> str:
     """A hash of what the text of a declaration means."""
     try:
