@@ -4,8 +4,8 @@ Belongs here: the order of the stages over a batch, and the process that cleans 
 Does not belong here: Prefect, which takes seconds to import (backfill), or which partitions are cleaned.
 
 What costs the same for each partition however small it is, is paid once for a batch: the commit, whose manifest names
-all partitions of the data set, and what is flushed to the disk for it. Whatever was ready when a batch is interrupted is
-published; a partition that was killed half-way is cleaned again by the next run.
+all partitions of the data set, and what is flushed to the disk for it. Whatever was ready when a batch is interrupted
+is published; a partition that was killed half-way is cleaned again by the next run.
 """
 
 from __future__ import annotations

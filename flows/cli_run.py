@@ -8,16 +8,18 @@ Prefect is imported inside the commands, after `_ready`: importing it takes seco
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import collections
+import signal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from flows.cli_inspect import AsJson, DatasetName
-from flows.console import say, told
+from flows.console import emit, say, table, told
 from flows.outcomes import print_outcomes
 from flows.settings import load_settings, prepare_prefect
 from schemas import registry
-from schemas.errors import SomeFailedError
+from schemas.errors import SomeFailedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from tasks.job import Outcome
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Clean and balance the books, but publish nothing.")]
+Hold = Literal["wait", "leave"]
+Wanted = Literal["missing", "stale", "failed"]
 
 
 def _ready(datasets: Iterable[str] = ()) -> None:
@@ -42,6 +46,9 @@ def run(
     dataset: DatasetName,
     *,
     partition: Annotated[str, typer.Option(help="Name of the partition, as in the paths of its dump.")],
+    hold: Annotated[
+        Hold, typer.Option(help="When a gate holds it: wait for an answer in the UI, or leave it for winnow release.")
+    ] = "leave",
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +57,8 @@ def run(
         _ready([dataset])
         from flows.clean import clean_partition
 
-        print_outcomes([clean_partition(dataset, partition, reason="run", dry_run=dry_run)], as_json=as_json)
+        outcome = clean_partition(dataset, partition, reason="run", dry_run=dry_run, hold=hold)
+        print_outcomes([outcome], as_json=as_json)
 
 
 def nightly(
@@ -72,19 +80,58 @@ def backfill(
     *,
     first: Annotated[str, typer.Option("--from", help="The first partition.")],
     last: Annotated[str, typer.Option("--to", help="The last partition.")],
-    dry_run: DryRun = False,
+    missing: Annotated[bool, typer.Option("--missing", help="Those that were never cleaned.")] = False,
+    stale: Annotated[bool, typer.Option("--stale", help="Those cleaned under another contract or dump.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Those whose last cleaning published nothing.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All; unchanged ones are skipped. The default.")] = False,
+    at_once: Annotated[int | None, typer.Option(help="Batches cleaned at the same time.", min=1, max=16)] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and why; do nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Cleans a range of partitions, one after another."""
+    """Cleans a range of partitions, as far as they have to be; stopped anywhere, the same command does the rest."""
     with told(as_json=as_json):
+        wanted: tuple[tuple[Wanted, bool], ...] = (
+            ("missing", missing),
+            ("stale", stale),
+            ("failed", failed),
+        )
+        only: list[Wanted] = [state for state, is_wanted in wanted if is_wanted]
+        if every and only:
+            raise UsageError(f"--all beside --{only[0]}", fix="--all is all of them.")
+        if dry_run:
+            _print_plan(dataset, first, last, only, as_json=as_json)
+            return
         _ready([dataset])
         from flows.backfill import backfill as backfill_flow
+        from flows.backfill import default_at_once
 
-        _print_all(lambda: backfill_flow(dataset, first, last, dry_run=dry_run), as_json=as_json)
+        _print_all(
+            lambda: backfill_flow(dataset, first, last, only=only, at_once=at_once or default_at_once()),
+            as_json=as_json,
+        )
+
+
+def _print_plan(dataset: str, first: str, last: str, only: Sequence[Wanted], *, as_json: bool) -> None:
+    from flows.planning import planned
+
+    steps = planned(dataset, first, last, only)
+    if as_json:
+        for step in steps:
+            emit(step)
+        return
+    table("", ["partition", "would", "state", "why"], [(s.partition, s.act, s.state, s.reason) for s in steps])
+    counts = collections.Counter(step.act for step in steps)
+    say(f"Dry run: {', '.join(f'{counts[act]:,} to {act}' for act in ('clean', 'compare', 'leave') if counts[act])}.")
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    """A run that is told to end by its machine ends as it does by Ctrl-C: it clears what it staged."""
+    raise KeyboardInterrupt
 
 
 def _print_all(flow: Callable[[], Sequence[Outcome]], *, as_json: bool) -> None:
     """Prints the outcomes of a run over several; of one that fails in part, those that were published."""
+    signal.signal(signal.SIGTERM, _stop)
     try:
         outcomes = flow()
     except SomeFailedError as error:

@@ -11,7 +11,6 @@ and of two people only one decides.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,6 +25,7 @@ from tasks.store.paths import file_key
 from tasks.store.versions import head
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator
 
     from schemas.records import Manifest
@@ -173,5 +173,3 @@ def _done(hold: Hold, decision: Decision, manifest: Manifest | None) -> Released
         version=manifest.version if manifest else None,
         digest=manifest.digest if manifest else None,
     )
-
-

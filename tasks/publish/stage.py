@@ -197,9 +197,9 @@ def _committed(store: Store, dataset: Dataset, ready: Sequence[Prepared]) -> Com
 
 def _keep(store: Store, dataset: Dataset, ready: Sequence[Prepared]) -> None:
     """Keeps what a version needs beside its files: copies of raw files, and what its contract stands for."""
+    root = ready[-1].job.raw_root
     for each in ready:
-        root = each.job.raw_root
-        keep_copies(store, each.job.dataset, each.entry, lambda raw, root=root: open_raw(f"{root}/{raw.path}"))
+        keep_copies(store, each.job.dataset, each.entry, lambda raw: open_raw(f"{root}/{raw.path}"))
     keep_contract(store, ready[-1].entry.contract, contract_of(dataset, ready[-1].job.declaration))
 
 
@@ -217,9 +217,7 @@ def _done(dataset: Dataset, prepared: Prepared, committed: Committed | None) -> 
         return _outcome(dataset, None, entry, note, broken_tables=broken)
     note = "published" if committed.published else "unchanged since then: nothing new was published"
     note = "; ".join([note, *warned])
-    return _outcome(
-        dataset, committed.manifest, entry, note, published=committed.published, broken_tables=broken
-    )
+    return _outcome(dataset, committed.manifest, entry, note, published=committed.published, broken_tables=broken)
 
 
 def held(job: Job, store: Store, dataset: Dataset) -> Outcome | None:

@@ -10,7 +10,6 @@ its own that is created if absent: of two people who decide at once, one is told
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -22,6 +21,8 @@ from tasks.store.paths import decision_key, hold_key, hold_name, hold_prefix
 from tasks.store.versions import moment_of
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from tasks.store.home import Store
 
 
