@@ -30,8 +30,8 @@ from tasks.store.holds import decision_on, read_hold
 from tasks.store.local import open_store
 
 if TYPE_CHECKING:
+    from tasks.audit.kept import Hold
     from tasks.job import Outcome
-    from tasks.store.holds import Hold
     from tasks.store.home import Store
 
 logger = logging.getLogger(__name__)

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from schemas.records import PartitionEntry
-    from tasks.store.failures import Failure
-    from tasks.store.holds import Hold
+    from tasks.audit.kept import Failure, Hold
 
 State = Literal["cleaned", "missing", "stale", "held", "failed"]
 #: Names and sizes of a partition's raw files, in the order in which they are read.

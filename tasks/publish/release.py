@@ -18,8 +18,9 @@ import msgspec
 from schemas.errors import HoldGoneError
 from schemas.records import Release
 from tasks.audit.gates import in_words
+from tasks.audit.kept import Decision, Hold
 from tasks.publish.commit import as_text, check_known, commit
-from tasks.store.holds import Decision, Hold, decide, decided, decision_on, read_hold
+from tasks.store.holds import decide, decided, decision_on, read_hold
 from tasks.store.lease import lease
 from tasks.store.paths import file_key
 from tasks.store.versions import head

@@ -14,6 +14,7 @@ import msgspec
 from schemas.errors import DeclarationError, StoreError
 from schemas.records import Books, PartitionEntry, Role, RuleCount
 from tasks.audit import gates
+from tasks.audit.kept import Hold
 from tasks.erasure.copies import keep_copies, without_erased
 from tasks.ingest.listing import open_raw
 from tasks.ingest.stage import same_files
@@ -24,7 +25,7 @@ from tasks.publish.contract import contract_fingerprint, contract_of
 from tasks.publish.written import read_back, recounted
 from tasks.store import archive
 from tasks.store.contracts import keep_contract
-from tasks.store.holds import Hold, keep_hold, read_holds
+from tasks.store.holds import keep_hold, read_holds
 from tasks.store.lease import check_lease
 from tasks.store.versions import head
 

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from schemas.policies import Retention
-    from tasks.store.holds import Hold
+    from tasks.audit.kept import Hold
     from tasks.store.home import Store
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.errors import StoreError, shown
+from tasks.audit.kept import Failure
 from tasks.store.paths import failure_key, failure_prefix, partition_of
 
 if TYPE_CHECKING:
@@ -21,23 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from tasks.store.home import Store
-
-
-class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One cleaning of a partition that published nothing."""
-
-    partition: str
-    run_id: str
-    failed_at: str
-    """UTC, ISO 8601."""
-    error: str
-    """Stable name of the error."""
-    message: str
-    exit_code: int
-    contract: str | None
-    """Fingerprint under which it ran; None where the declaration could not be read."""
-    before: str | None
-    """The cleaning that the newest version had of the partition; None where it had none."""
 
 
 def keep_failure(store: Store, dataset: str, failure: Failure, now: dt.datetime) -> None:

@@ -10,13 +10,12 @@ its own that is created if absent: of two people who decide at once, one is told
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from schemas.errors import HoldGoneError, HoldNotFoundError, StoreError, nearest, shown
-from schemas.records import PartitionEntry
-from tasks.audit.gates import Finding
+from tasks.audit.kept import Decision, Hold
 from tasks.store.paths import decision_key, hold_key, hold_name, hold_prefix
 from tasks.store.versions import moment_of
 
@@ -24,49 +23,6 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from tasks.store.home import Store
-
-
-class Hold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A partition that is cleaned and waits for a person."""
-
-    hold: str
-    """Its name: the identity of the cleaning, and how often that was held."""
-    dataset: str
-    entry: PartitionEntry
-    """What the manifest would say."""
-    findings: tuple[Finding, ...]
-    """The gates that it did not pass and that hold."""
-    reason: str
-    """Of the run, as for the manifest: nightly, run, backfill."""
-    run_id: str
-    held_at: str
-    """UTC, ISO 8601."""
-    expires_at: str
-    """UTC, ISO 8601: it can't be released any more from then on, and `winnow gc` removes it."""
-    before: str | None
-    """The cleaning that the newest version had of the partition; None where it had none."""
-    erasures: tuple[str, ...] = ()
-    """Ids of the erasures of whose records its files are free."""
-
-    @property
-    def partition(self) -> str:
-        """The partition."""
-        return self.entry.partition
-
-    def is_over(self, now: dt.datetime) -> bool:
-        """Whether it is too old."""
-        return moment_of(self.expires_at, self.hold) <= now
-
-
-class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a person decided on a hold."""
-
-    hold: str
-    act: Literal["release", "discard"]
-    by: str
-    reason: str
-    decided_at: str
-    """UTC, ISO 8601."""
 
 
 def keep_hold(store: Store, hold: Hold) -> Hold:
