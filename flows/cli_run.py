@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from flows.cli_inspect import AsJson, DatasetName
-from flows.console import emit, say, table, told
+from flows.console import emit, progress, say, table, told
 from flows.outcomes import print_outcomes
 from flows.settings import load_settings, prepare_prefect
 from schemas import registry
-from schemas.errors import SomeFailedError, UsageError
+from schemas.errors import EXIT_STOPPED, SomeFailedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tasks.job import Outcome
+    from tasks.replay.report import PartitionReplay
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Clean and balance the books, but publish nothing.")]
 Hold = Literal["wait", "leave"]
@@ -124,6 +125,52 @@ def _print_plan(dataset: str, first: str, last: str, only: Sequence[Wanted], *, 
     say(f"Dry run: {', '.join(f'{counts[act]:,} to {act}' for act in ('clean', 'compare', 'leave') if counts[act])}.")
 
 
+def replay(
+    dataset: DatasetName,
+    *,
+    rule: Annotated[str | None, typer.Option(help="Only records that broke this rule.")] = None,
+    partition: Annotated[list[str] | None, typer.Option(help="Only of these partitions; may be given again.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would become of them; publish nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Asks quarantined and rejected records again under today's contract, and publishes those that pass now."""
+    with told(as_json=as_json):
+        if dry_run:
+            from flows.replaying import replay_partitions
+
+            with progress() as show:
+                found = replay_partitions(
+                    dataset, rule=rule, partitions=partition, run_id="dry run", dry_run=True, progress=show
+                )
+        else:
+            _ready([dataset])
+            from flows.replay import replay as replay_flow
+
+            found = tuple(replay_flow(dataset, rule, partition))
+        _print_replay(dataset, found, dry_run=dry_run, as_json=as_json)
+
+
+def _print_replay(dataset: str, found: Sequence[PartitionReplay], *, dry_run: bool, as_json: bool) -> None:
+    for each in found if as_json else ():
+        emit(each)
+    if not as_json:
+        columns = ["partition", "asked", "kept", "duplicate", "set aside", "stale", "why"]
+        rows = [
+            (
+                each.partition, each.asked, each.kept, each.duplicate, each.still_set_aside,
+                "no" if each.whole else "yes", each.trouble or each.why_not,
+            )
+            for each in found
+        ]  # fmt: skip
+        table("", columns, rows)
+        versions = sorted({each.outcome.version for each in found if each.outcome and each.outcome.version})
+        done = f"published {dataset}@{versions[-1]}" if versions else "nothing was published"
+        say(f"Dry run: {done}." if dry_run else f"{done[0].upper()}{done[1:]}.")
+    held = [each for each in found if each.outcome and each.outcome.hold]
+    if held or any(each.trouble for each in found):
+        raise SystemExit(EXIT_STOPPED)
+
+
 def _stop(_signal: int, _frame: object) -> None:
     """A run that is told to end by its machine ends as it does by Ctrl-C: it clears what it staged."""
     raise KeyboardInterrupt
@@ -167,6 +214,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
     "nightly": nightly,
     "backfill": backfill,
+    "replay": replay,
     "demo": demo,
     "serve": serve,
 }

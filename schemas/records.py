@@ -243,6 +243,8 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Path of each module that gives a declaration its meaning -> hash of what its text means."""
     libraries: dict[str, str]
     """Name -> version, of those that do as the code says."""
+    reading: str = ""
+    """Hash of what the declaration says of how cells are read and which records are the same; of no rule."""
 
 
 class RuleCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

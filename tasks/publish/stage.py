@@ -110,7 +110,36 @@ def prepare(
         raise DeclarationError("it changed while the partition was cleaned", where=job.declaration, fix="Run it again.")
     check_known(store, job.dataset, settled.erasures)
     entry = entry_of(job, store, staged, settled)
-    verdicts = [(rule, rule.id not in settled.broken_tables) for rule in dataset.rules if rule.kind == "table"]
+    return ask_gates(job, store, dataset, entry, settled.broken_tables, settled.erasures, beside=beside)
+
+
+def ask_gates(
+    job: Job,
+    store: Store,
+    dataset: Dataset,
+    entry: PartitionEntry,
+    broken_tables: tuple[str, ...],
+    erasures: tuple[str, ...],
+    *,
+    beside: Mapping[str, PartitionEntry] | None = None,
+) -> Prepared:
+    """Asks the gates about a partition whose books balance; what one of them holds is written down as held.
+
+    Args:
+        job: names the partition.
+        store: holds the files.
+        dataset: the data set.
+        entry: what a manifest would say.
+        broken_tables: ids of the rules about the whole table that are broken.
+        erasures: ids of the erasures of whose records its files are free.
+        beside: partitions that are to be published with this one, for what is usual.
+
+    Raises:
+        GateError: a gate stopped it.
+        DumpChangedError, DumpUnreadableError: a raw file of what is held can't be archived.
+        StoreError: the store can't be read or written.
+    """
+    verdicts = [(rule, rule.id not in broken_tables) for rule in dataset.rules if rule.kind == "table"]
     newest = head(store, job.dataset) if _asks_history(dataset) or _may_hold(dataset) else None
     published = dict(newest.partitions) if newest else {}
     found = gates.findings(
@@ -122,7 +151,7 @@ def prepare(
         drift=entry.drift,
     )
     gates.stop(job.dataset, job.partition, found)
-    prepared = Prepared(job, entry, found, settled.broken_tables, settled.erasures)
+    prepared = Prepared(job, entry, found, broken_tables, erasures)
     holding = tuple(finding for finding in found if finding.action == "hold")
     if not holding or job.dry_run:
         return prepared
@@ -139,7 +168,7 @@ def prepare(
         held_at=as_text(now),
         expires_at=as_text(now + dt.timedelta(seconds=job.hold_seconds)),
         before=before.cleaning if before else None,
-        erasures=settled.erasures,
+        erasures=erasures,
     )
     return msgspec.structs.replace(prepared, hold=keep_hold(store, hold))
 
@@ -190,7 +219,7 @@ def _committed(store: Store, dataset: Dataset, ready: Sequence[Prepared]) -> Com
         erasures=sorted(erasures),
     )
     # `winnow gc` may have taken them for a version's that was retired, until this one named them.
-    keep_contract(store, ready[-1].entry.contract, contract_of(dataset, job.declaration))
+    keep_contract(store, contract_fingerprint(job.declaration), contract_of(dataset, job.declaration))
     for each in ready:
         _check_copies(store, job.dataset, each.entry)
     return committed
@@ -201,7 +230,8 @@ def _keep(store: Store, dataset: Dataset, ready: Sequence[Prepared]) -> None:
     root = ready[-1].job.raw_root
     for each in ready:
         keep_copies(store, each.job.dataset, each.entry, lambda raw: open_raw(f"{root}/{raw.path}"))
-    keep_contract(store, ready[-1].entry.contract, contract_of(dataset, ready[-1].job.declaration))
+    declaration = ready[-1].job.declaration
+    keep_contract(store, contract_fingerprint(declaration), contract_of(dataset, declaration))
 
 
 def _done(dataset: Dataset, prepared: Prepared, committed: Committed | None) -> Outcome:
