@@ -241,8 +241,8 @@ class _Replay:
         if count := broken.collect(engine="streaming").item():
             return f"{count:,} kept rows break a rule of today"
         if Role.DUPLICATES in self.rows:
-            own = ~pl.col(RULES).list.contains(ledger.REDELIVERED)
-            rows = from_ledger(self._numbered(self.rows[Role.DUPLICATES].filter(own)), self.names)
+            first = ~pl.col(RULES).list.contains(ledger.REDELIVERED)
+            rows = from_ledger(self._numbered(self.rows[Role.DUPLICATES].filter(first)), self.names)
             flagged = self.screening.judge(rows, small=True).flagged
             if count := flagged.filter(self.stopping).height:
                 return f"{count:,} duplicates break a rule of today"
