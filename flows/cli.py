@@ -23,6 +23,7 @@ from flows import (
     cli_moves,
     cli_rebuild,
     cli_run,
+    cli_status,
 )
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ for group in (
     cli_run.COMMANDS,
     cli_inspect.COMMANDS,
     cli_duplicates.COMMANDS,
+    cli_status.COMMANDS,
     cli_moves.COMMANDS,
     cli_diff.COMMANDS,
     cli_export.COMMANDS,
