@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from prefect import flow, runtime
 
-from flows import logs
+from flows import events, logs
 from flows.settings import load_settings
 from schemas import registry
 from schemas.errors import shown
@@ -80,7 +80,7 @@ def clean(job: Job, stages: Stages) -> Outcome:
     A run that was killed anywhere is finished by running it again: what it staged is cleared, what it wrote under final
     names is written again with the same bytes, and what it committed is recognised as unchanged and reported.
     """
-    with _at_home(job) as job:
+    with events.failures_told(job), _at_home(job) as job:
         store = job.open_store()
         with lease(store, job.dataset, job.partition, job.run_id), staging(store, job.dataset, job.partition):
             outcome = unchanged(job, store, job.load())
@@ -90,6 +90,8 @@ def clean(job: Job, stages: Stages) -> Outcome:
                 staged = stages.ingest(job)
                 settled = stages.settle(job, staged)
                 outcome = stages.publish(job, staged, settled)
+        if outcome.published:
+            events.tell_published(outcome)
         if outcome.version and report_owed(job, store, outcome):
             stages.report(job, outcome)
     return outcome

@@ -8,12 +8,14 @@ Prefect is imported inside the commands, after `_ready`: importing it takes seco
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli_inspect import AsJson, DatasetName
-from flows.console import say, told
+from flows.console import told
 from flows.outcomes import print_outcomes
 from flows.settings import load_settings, prepare_prefect
 from schemas import registry
@@ -106,14 +108,35 @@ def demo(
         run_demo(nights, as_json=as_json)
 
 
-def serve(*, port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65_535)] = 4200) -> None:
-    """Starts Prefect's server and UI on this machine only, over the runs that were made here."""
-    prepare_prefect()
-    from flows.server import become_server
+def serve(
+    *,
+    host: Annotated[str, typer.Option(help="Where to listen; others than this machine need a password.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="On which port.", min=1, max=65_535)] = 4200,
+    worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Deploy, and start scheduled runs.")] = True,
+    runs: Annotated[int, typer.Option(help="Runs that are under way at once.", min=1)] = 2,
+) -> None:
+    """Starts Prefect's server and UI, the deployments of all data sets, and a worker; on this machine only."""
+    with told(as_json=False):
+        prepare_prefect()
+        from flows.station import serve as serve_here
 
-    say(f"The runs: http://127.0.0.1:{port}/v2/runs (stop with Ctrl-C). In another terminal, so that runs report here:")
-    say(f"  export PREFECT_API_URL=http://127.0.0.1:{port}/api")
-    become_server(port)
+        serve_here(host, port, worker=worker, runs=runs)
+
+
+def deploy(
+    *,
+    pool: Annotated[str, typer.Option(help="Work pool whose workers start the runs.")] = "winnow",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deployed; change nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Makes the deployments and automations of all declared data sets on Prefect's server."""
+    with told(as_json=as_json):
+        registry.find(load_settings().folders)
+        prepare_prefect()
+        options = [*(["--dry-run"] if dry_run else []), *(["--json"] if as_json else [])]
+        # Nothing imports deployments: they are a program of their own.
+        arguments = [sys.executable, "-m", "deployments.deploy", "--pool", pool, *options]
+        os.execv(sys.executable, arguments)  # noqa: S606  # our own interpreter
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -122,4 +145,5 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "backfill": backfill,
     "demo": demo,
     "serve": serve,
+    "deploy": deploy,
 }

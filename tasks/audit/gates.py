@@ -82,9 +82,11 @@ def stop(dataset: str, partition: str, found: Sequence[Finding]) -> None:
         return
     first = found[0]
     others = f"; also {', '.join(f'{each.gate}: {each.found}' for each in found[1:])}" if found[1:] else ""
-    raise GateError(
+    error = GateError(
         f"gate {first.gate}: {first.found}{others}",
         expected=first.expected,
         where=f"{dataset} {partition}",
         fix=first.fix,
     )
+    error.gates = tuple(each.gate for each in found)
+    raise error

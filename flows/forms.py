@@ -1,0 +1,75 @@
+"""Forms: what a person can start in Prefect's UI, and what a schedule starts.
+
+Belongs here: flows whose parameters are typed for the form that the UI makes of them: a choice of data sets, pickers of
+dates, and a help text for each. Does not belong here: what they do (the flows beside this module), or when they run
+(deployments).
+
+No parameter takes a value from data: Prefect keeps parameters for as long as the run.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+from prefect import flow
+
+from flows.backfill import backfill as backfill_range
+from flows.backfill import clean_one
+from flows.clean import clean_partition
+from flows.erase import erase
+from flows.fields import DatasetName, Partition
+from flows.maintain import maintain
+from flows.missed import due
+from flows.rollback import rollback
+from schemas.errors import SomeFailedError, WinnowError, shown
+from tasks.job import Outcome
+
+__all__ = ["backfill", "erase", "maintain", "nightly", "rollback"]
+
+
+@flow(name="nightly", flow_run_name="nightly {dataset}")
+def nightly(dataset: DatasetName, dry_run: bool = False) -> list[Outcome]:  # noqa: FBT001  # a flow's parameters are its form in the UI
+    """Cleans the newest partition of a data set, and before it those of the nights before that were missed.
+
+    Which partitions these are follows from the dumps and the newest version. One that fails keeps none of the others
+    from being published.
+
+    Args:
+        dataset: The data set.
+        dry_run: Clean and balance the books, but publish nothing.
+
+    Raises:
+        SomeFailedError: at least one was not published.
+    """
+    *missed, newest = due(dataset)
+    outcomes: list[Outcome] = []
+    failures: dict[str, tuple[str, int]] = {}
+    for partition in (*missed, newest):
+        try:
+            if partition == newest:
+                outcomes.append(clean_partition(dataset, partition, reason="nightly", dry_run=dry_run))
+            else:
+                outcomes.append(clean_one(dataset, partition, dry_run=dry_run))
+        except WinnowError as error:
+            failures[f"{dataset} {shown(partition)}"] = (f"{error.kind}: {error}", error.exit_code)
+        # A defect met in one partition must not cost the others their night; a panic of polars is no Exception.
+        except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001
+            failures[f"{dataset} {shown(partition)}"] = (f"{type(error).__name__}: {shown(error)}", 3)
+    if failures:
+        raise SomeFailedError(failures, outcomes)
+    return outcomes
+
+
+@flow(name="backfill", flow_run_name="backfill {dataset} {first}..{last}")
+def backfill(dataset: DatasetName, first: Partition, last: Partition, dry_run: bool = False) -> list[Outcome]:  # noqa: FBT001  # as nightly
+    """Cleans a range of partitions of one data set, one after another, and says what became of each.
+
+    A partition that is unchanged since the newest version is skipped; a run that was stopped is finished by starting
+    the same again.
+
+    Args:
+        dataset: The data set.
+        first: The first partition of the range.
+        last: The last one; it belongs to the range.
+        dry_run: Clean and balance the books, but publish nothing.
+    """
+    return backfill_range.fn(dataset, str(first), str(last), dry_run=dry_run)
