@@ -16,16 +16,17 @@ import typer
 from flows.console import emit, say, table, told
 from flows.settings import load_settings, prepare_prefect
 from schemas import registry
-from schemas.errors import SettingsError
+from schemas.errors import DeclarationError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.deployments.runner import RunnerDeployment
     from prefect.flows import Flow
 
     from deployments.plan import Planned
+    from schemas.dataset import Dataset
 
 #: The pool that is made where the named one is missing: its workers start runs as programs beside them.
 _POOL_TYPE = "process"
@@ -33,17 +34,16 @@ _POOL_TYPE = "process"
 _MOST = 200
 
 
-def planned() -> tuple[Planned, ...]:
-    """The plan for all data sets of the settings.
-
-    Raises:
-        DeclarationError: a declaration is wrong.
-    """
-    from deployments.plan import plan
-
-    folders = load_settings().folders
-    datasets = {name: registry.load_file(path) for name, path in registry.find(folders).items()}
-    return plan(datasets, descriptions())
+def declared() -> tuple[dict[str, Dataset], dict[str, DeclarationError]]:
+    """The data sets of the settings by name, and what is wrong with those whose declarations are."""
+    datasets: dict[str, Dataset] = {}
+    wrong: dict[str, DeclarationError] = {}
+    for name, path in registry.find(load_settings().folders).items():
+        try:
+            datasets[name] = registry.load_file(path)
+        except DeclarationError as error:
+            wrong[name] = error
+    return datasets, wrong
 
 
 def descriptions() -> dict[str, str]:
@@ -56,8 +56,13 @@ def descriptions() -> dict[str, str]:
     return {each.fn.__name__: (each.description or "").partition("\n\nArgs:")[0] for each in found}
 
 
-def apply(plan: tuple[Planned, ...], pool: str) -> list[str]:
+def apply(plan: Sequence[Planned], pool: str, spared: Iterable[str] = ()) -> list[str]:
     """Makes the work pool where it is missing, and all deployments; removes those of an earlier plan.
+
+    Args:
+        plan: what is to be there.
+        pool: name of the work pool.
+        spared: tags of deployments that stay as they are.
 
     Returns:
         Full names of the deployments that were removed.
@@ -68,7 +73,7 @@ def apply(plan: tuple[Planned, ...], pool: str) -> list[str]:
         _make_pool(client, pool)
         for each in plan:
             _runner_deployment(each).apply(work_pool_name=pool)
-        return _remove_others(client, {each.full_name for each in plan})
+        return _remove_others(client, {each.full_name for each in plan}, set(spared))
 
 
 def _make_pool(client: SyncPrefectClient, pool: str) -> None:
@@ -105,7 +110,7 @@ def _runner_deployment(each: Planned) -> RunnerDeployment:
     return made
 
 
-def _remove_others(client: SyncPrefectClient, kept: set[str]) -> list[str]:
+def _remove_others(client: SyncPrefectClient, kept: set[str], spared: set[str]) -> list[str]:
     """Removes deployments that were made from a declaration that is gone."""
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 
@@ -115,7 +120,7 @@ def _remove_others(client: SyncPrefectClient, kept: set[str]) -> list[str]:
     removed: list[str] = []
     for found in client.read_deployments(deployment_filter=ours, limit=_MOST):
         name = f"{client.read_flow(found.flow_id).name}/{found.name}"
-        if name not in kept:
+        if name not in kept and not spared & set(found.tags):
             client.delete_deployment(found.id)
             removed.append(name)
     return removed
@@ -131,12 +136,15 @@ def main(
     with told(as_json=as_json):
         prepare_prefect()
         from deployments.automations import automations, put, window_of
+        from deployments.plan import plan as planned
         from flows.server import check_server
 
-        plan, watched = planned(), window_of()
+        datasets, wrong = declared()
+        plan, watched = planned(datasets, descriptions()), window_of()
         if dry_run:
             names = [each.name for each in automations(None, watched)]
             _tell(plan, names, removed=[], as_json=as_json, dry_run=True)
+            _refuse(wrong)
             return
         if not os.environ.get("PREFECT_API_URL"):
             raise SettingsError(
@@ -144,9 +152,18 @@ def main(
                 fix="Start one with `winnow serve`, or export PREFECT_API_URL=http://127.0.0.1:4200/api.",
             )
         check_server()
-        removed = apply(plan, pool)
+        removed = apply(plan, pool, spared=wrong)
         names = put(watched)
         _tell(plan, names, removed=removed, as_json=as_json, dry_run=False)
+        _refuse(wrong)
+
+
+def _refuse(wrong: dict[str, DeclarationError]) -> None:
+    """Tells of declarations that are wrong, when all the others are deployed."""
+    if wrong:
+        first, *others = wrong.values()
+        more = f"; {len(others)} more are wrong" if others else ""
+        raise DeclarationError(f"{first}{more}. All other data sets are deployed")
 
 
 def _tell(

@@ -17,7 +17,7 @@ from prefect.blocks.system import Secret
 
 from flows import events
 from flows.cli_erasure import signing_key
-from flows.fields import DatasetName
+from flows.fields import BlockName, DatasetName
 from flows.settings import load_settings
 from schemas import registry
 from schemas.errors import UsageError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @flow(name="erase", flow_run_name="erase from {dataset}")
-def erase(dataset: DatasetName, whose: str, asked_by: str, dry_run: bool = True) -> None:  # noqa: FBT001  # a flow's parameters are its form in the UI
+def erase(dataset: DatasetName, whose: BlockName, asked_by: str, dry_run: bool = True) -> None:  # noqa: FBT001  # a flow's parameters are its form in the UI
     """Erases a person's records from every version, for good; a run that broke off is finished by starting it again.
 
     Args:
@@ -78,7 +78,7 @@ def _secret(name: str) -> str:
             "there is no Secret block of that name",
             expected="the name of a block that holds the condition",
             where="whose",
-            fix="Make one under Blocks. If you wrote the condition itself, delete this run: it keeps its parameters.",
+            fix="Make one under Blocks.",
         ) from None
     return str(block.get())
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.events import emit_event
 
 from schemas.errors import GateError, WinnowError
@@ -44,13 +45,15 @@ _NAME = 255
 
 
 def tell(event: str, dataset: str, **payload: int | str | None) -> None:
-    """Sends an event about a data set, from within a run or without.
+    """Sends an event about a data set, if this is a run of Prefect's; outside one there is no server to tell it to.
 
     Args:
         event: one of the names above.
         dataset: whom it concerns.
         payload: names, numbers and ids.
     """
+    if FlowRunContext.get() is None and TaskRunContext.get() is None:
+        return
     resource = {"prefect.resource.id": f"winnow.dataset.{dataset}", "prefect.resource.name": dataset}
     emit_event(event, resource=resource, payload={"dataset": dataset, **payload})
 

@@ -22,3 +22,6 @@ DatasetName = Annotated[str, Field(json_schema_extra={"enum": list(NAMES)})]
 
 Partition = dt.date | str
 """A partition: picked as a date, or written as its name stands in the paths of dumps."""
+
+BlockName = Annotated[str, Field(pattern="^[a-z0-9-]+$")]
+"""Name of a block of Prefect's. Nothing else passes: a condition or a key that somebody writes here is never stored."""

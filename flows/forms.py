@@ -13,7 +13,6 @@ import polars as pl
 from prefect import flow
 
 from flows.backfill import backfill as backfill_range
-from flows.backfill import clean_one
 from flows.clean import clean_partition
 from flows.erase import erase
 from flows.fields import DatasetName, Partition
@@ -40,15 +39,11 @@ def nightly(dataset: DatasetName, dry_run: bool = False) -> list[Outcome]:  # no
     Raises:
         SomeFailedError: at least one was not published.
     """
-    *missed, newest = due(dataset)
     outcomes: list[Outcome] = []
     failures: dict[str, tuple[str, int]] = {}
-    for partition in (*missed, newest):
+    for partition in due(dataset):
         try:
-            if partition == newest:
-                outcomes.append(clean_partition(dataset, partition, reason="nightly", dry_run=dry_run))
-            else:
-                outcomes.append(clean_one(dataset, partition, dry_run=dry_run))
+            outcomes.append(clean_partition(dataset, partition, reason="nightly", dry_run=dry_run))
         except WinnowError as error:
             failures[f"{dataset} {shown(partition)}"] = (f"{error.kind}: {error}", error.exit_code)
         # A defect met in one partition must not cost the others their night; a panic of polars is no Exception.

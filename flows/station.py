@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from flows.console import say
 from flows.server import AUTHENTICATION, CLIENT_AUTHENTICATION, check_exposure, is_loopback
 from flows.settings import load_settings
-from schemas.errors import EnvironmentFailedError
+from schemas.errors import EXIT_USAGE, EnvironmentFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Seconds for the server of a cold machine to answer, and for a program to end when it is told to.
 _PATIENCE, _GRACE = 180, 20
-#: Seconds between two heartbeats of a run, by which a dead one is told (deployments/automations); Prefect takes no fewer.
+#: Seconds between two heartbeats of a run, by which a dead one is told (deployments/automations). Prefect has no fewer.
 HEARTBEAT = 30
 #: Name of the work pool whose runs are programs beside the worker.
 POOL = "winnow"
@@ -169,7 +169,9 @@ def _deploy(environment: dict[str, str]) -> None:
     sys.stdout.flush()
     program = [sys.executable, "-m", "deployments.deploy", "--pool", POOL]
     done = subprocess.run(program, env=environment, check=False)  # noqa: S603  # as above
-    if done.returncode:
+    if done.returncode == EXIT_USAGE:
+        say("Not all is deployed, for the reason above. Put it right and run `winnow deploy`; this goes on meanwhile.")
+    elif done.returncode:
         raise EnvironmentFailedError("the deployments were not made", fix="See what was said above.")
 
 

@@ -255,7 +255,7 @@ class Schedule:
         timezone: name of the zone in which the cron counts, as the IANA has it; a night that a change of the clocks
             leaves out or repeats is run once.
         catch_up: so many partitions before the newest one are looked at, too, and those that no version holds are
-            cleaned before it: a worker that was off for some nights leaves no gap.
+            cleaned before it: a worker that was off for some nights leaves no gap. More is a backfill's work.
 
     Example:
         >>> Schedule("15 2 * * *", timezone="America/New_York").catch_up
@@ -264,7 +264,7 @@ class Schedule:
 
     cron: str
     timezone: str = "UTC"
-    catch_up: int = Field(default=7, ge=0, le=366)
+    catch_up: int = Field(default=7, ge=0, le=20)
 
     def __post_init__(self) -> None:
         if not _CRON.fullmatch(self.cron):

@@ -6,53 +6,22 @@ The browser can reach this machine only. Each test leaves screenshots in its `tm
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tests.integration.conftest import HOSTILE_PARTITION, IMAGE, LINK, MARKED, REDELIVERED, SCRIPT, Season
 
 pytestmark = [pytest.mark.prefect, pytest.mark.browser]
 
 FLIGHTS, GUESTS = f"flights {REDELIVERED}", f"guests {HOSTILE_PARTITION}"
-#: Prefect's UI asks for the settings of its statistics even where the server has them switched off; it gets no answer.
-STATISTICS = "sr-client-cfg.amplitude.com"
-
-_ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)
-
-
-@pytest.fixture(scope="module")
-def browser(needs_program: Callable[[str], Path]) -> Iterator[Browser]:
-    chromium = needs_program("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=list(_ARGUMENTS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
-def page(browser: Browser, season: Season) -> Iterator[Page]:
-    """A page of the server's UI; fails the test if it needed anything from outside or ran a script from a dump."""
-    expect.set_options(timeout=30_000)
-    page = browser.new_page(base_url=season.server.url, viewport={"width": 1400, "height": 1800})
-    page.set_default_timeout(30_000)
-    hosts: set[str | None] = set()
-    page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
-    yield page
-    assert page.evaluate("window.owned") is None
-    assert hosts - {None, STATISTICS} == {"127.0.0.1"}
-    page.close()
+def page(open_page: Callable[[str], Page], season: Season) -> Page:
+    return open_page(season.server.url)
 
 
 def artifact_page(season: Season, run: str, key: str) -> str:

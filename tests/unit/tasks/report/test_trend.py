@@ -1,6 +1,6 @@
 import re
 
-from schemas.records import Books, PartitionEntry
+from schemas.records import Books, Manifest, PartitionEntry
 from tasks.report.trend import LAST, chart, last_partitions, packed, trend
 
 ODD = "2013'); alert(1); (' <img src=x onerror=1>"
@@ -31,8 +31,6 @@ def test_the_text_has_the_numbers_and_the_picture_the_newest_first() -> None:
 
 
 def test_the_last_partitions_are_those_of_the_last_names() -> None:
-    class Version:
-        partitions = {f"{day:03}": entry(f"{day:03}") for day in range(LAST + 5)}
-
-    found = last_partitions(Version)  # type: ignore[arg-type]
+    partitions = {f"{day:03}": entry(f"{day:03}") for day in range(LAST + 5)}
+    found = last_partitions(Manifest("tides", 1, None, "run", "r", "2013-01-01T00:00:00Z", "c", "d", partitions))
     assert [each.partition for each in found] == [f"{day:03}" for day in range(5, LAST + 5)]
