@@ -46,7 +46,11 @@ def _lines(each: Planned) -> Iterator[str]:
     yield f"  - name: {each.name}"
     yield f"    entrypoint: {each.entrypoint}"
     yield "    description: >-"
-    yield from textwrap.wrap(each.description, 110, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    indent = " " * 6
+    # Not at hyphens: where lines are folded, YAML puts a space.
+    yield from textwrap.wrap(
+        " ".join(each.description.split()), 110, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
     yield f"    tags: {json.dumps(list(each.tags))}"
     yield f"    parameters: {json.dumps(each.parameters)}"
     yield "    concurrency_limit:"
