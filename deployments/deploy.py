@@ -53,7 +53,7 @@ def descriptions() -> dict[str, str]:
     from flows import forms
 
     found = [value for value in vars(forms).values() if isinstance(value, Flow)]
-    return {each.fn.__name__: (each.description or "").partition("\n\nArgs:")[0] for each in found}
+    return {each.name: (each.description or "").partition("\n\nArgs:")[0] for each in found}
 
 
 def apply(plan: Sequence[Planned], pool: str, spared: Iterable[str] = ()) -> list[str]:
@@ -95,7 +95,7 @@ def _runner_deployment(each: Planned) -> RunnerDeployment:
     from flows import forms
 
     timed = each.schedule
-    flow = cast("Flow[..., object]", getattr(forms, each.flow))
+    flow = cast("Flow[..., object]", getattr(forms, each.function))
     made = flow.to_deployment(
         each.name,
         schedules=[Cron(timed.cron, timezone=timed.timezone, slug=timed.slug)] if timed else [],

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TAG = "winnow"
 
 #: What a person starts by hand: name, flow, and how many runs of it may be under way.
-_BY_HAND = (("backfill", 1), ("rollback", 1), ("erase", 1))
+_BY_HAND = (("clean-partition", 8), ("backfill", 1), ("rollback", 1), ("erase", 1))
 
 
 class Timed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,7 +36,7 @@ class Planned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     flow: str
-    """Name of the flow, and of the function in `flows.forms`."""
+    """Name of the flow; with underscores that of the function in `flows.forms`."""
     description: str
     concurrency: int
     """Runs of it that may be under way; others wait."""
@@ -46,9 +46,14 @@ class Planned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schedule: Timed | None = None
 
     @property
+    def function(self) -> str:
+        """Name of its function in `flows.forms`."""
+        return self.flow.replace("-", "_")
+
+    @property
     def entrypoint(self) -> str:
         """Where a worker imports the flow from."""
-        return f"flows.forms.{self.flow}"
+        return f"flows.forms.{self.function}"
 
     @property
     def full_name(self) -> str:

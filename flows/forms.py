@@ -13,7 +13,7 @@ import polars as pl
 from prefect import flow
 
 from flows.backfill import backfill as backfill_range
-from flows.clean import clean_partition
+from flows.clean import clean_partition as clean_one
 from flows.erase import erase
 from flows.fields import DatasetName, Partition
 from flows.maintain import maintain
@@ -22,7 +22,7 @@ from flows.rollback import rollback
 from schemas.errors import SomeFailedError, WinnowError, shown
 from tasks.job import Outcome
 
-__all__ = ["backfill", "erase", "maintain", "nightly", "rollback"]
+__all__ = ["backfill", "clean_partition", "erase", "maintain", "nightly", "rollback"]
 
 
 @flow(name="nightly", flow_run_name="nightly {dataset}")
@@ -43,7 +43,7 @@ def nightly(dataset: DatasetName, dry_run: bool = False) -> list[Outcome]:  # no
     failures: dict[str, tuple[str, int]] = {}
     for partition in due(dataset):
         try:
-            outcomes.append(clean_partition(dataset, partition, reason="nightly", dry_run=dry_run))
+            outcomes.append(clean_one(dataset, partition, reason="nightly", dry_run=dry_run))
         except WinnowError as error:
             failures[f"{dataset} {shown(partition)}"] = (f"{error.kind}: {error}", error.exit_code)
         # A defect met in one partition must not cost the others their night; a panic of polars is no Exception.
@@ -52,6 +52,19 @@ def nightly(dataset: DatasetName, dry_run: bool = False) -> list[Outcome]:  # no
     if failures:
         raise SomeFailedError(failures, outcomes)
     return outcomes
+
+
+@flow(name="clean-partition", flow_run_name="{dataset} {partition}")
+def clean_partition(dataset: DatasetName, partition: Partition, reason: str = "run", dry_run: bool = False) -> Outcome:  # noqa: FBT001  # as nightly
+    """Cleans one partition of one data set and publishes it as a new version. A backfill hands its big ones to this.
+
+    Args:
+        dataset: The data set.
+        partition: The partition.
+        reason: Why, for the version's manifest.
+        dry_run: Clean and balance the books, but publish nothing.
+    """
+    return clean_one.fn(dataset, str(partition), reason=reason, dry_run=dry_run)
 
 
 @flow(name="backfill", flow_run_name="backfill {dataset} {first}..{last}")

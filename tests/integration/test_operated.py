@@ -51,7 +51,7 @@ class Harbour:
     lost: str = ""
     """Id of the run whose machine was lost."""
 
-    def post(self, path: str, **body: object) -> Any:  # noqa: ANN401  # JSON
+    def post(self, path: str, /, **body: object) -> Any:  # noqa: ANN401  # JSON
         answer = httpx.post(f"{self.server.api}{path}", json=body, timeout=30)
         assert answer.is_success, answer.text
         return answer.json()

@@ -3,7 +3,10 @@ import pandera.polars as pa
 from deployments.plan import TAG, Timed, plan
 from schemas import Dataset, Schedule, Source
 
-TEXTS = {name: f"What {name} does." for name in ("nightly", "backfill", "rollback", "erase", "maintain", "replay")}
+TEXTS = {
+    name: f"What {name} does."
+    for name in ("nightly", "backfill", "rollback", "erase", "maintain", "replay", "clean-partition")
+}
 
 
 class Tides(pa.DataFrameModel):

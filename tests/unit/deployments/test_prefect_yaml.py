@@ -18,7 +18,7 @@ def test_what_it_names_is_there_and_takes_what_it_gives() -> None:
         module, _, name = each["entrypoint"].rpartition(".")
         flow = getattr(importlib.import_module(module), name)
         assert each["parameters"].keys() <= flow.parameters.properties.keys()
-        assert each["description"] == " ".join(descriptions()[name].split())
+        assert each["description"] == " ".join(descriptions()[flow.name].split())
 
 
 def test_odd_characters_stay_what_they_are() -> None:
