@@ -26,10 +26,11 @@ from tests.benchmarks.history import history
 from tests.benchmarks.homes import store
 from tests.benchmarks.measured import ROOT
 from tests.benchmarks.memory import TIMES, memory
+from tests.benchmarks.near import near
 
 _WINNOW = ROOT / ".winnow"
 _SPEED = {"large": groups.large, "forms": groups.forms, "small": groups.small, "answers": groups.answers}
-_ALL = {**_SPEED, "memory": memory, "store": store, "history": history}
+_ALL = {**_SPEED, "memory": memory, "store": store, "near": near, "history": history}
 #: Bytes of disk for each row: 86 of the dump, and at most as many again for what is staged and for what is kept.
 _BYTES_PER_ROW = 260
 
