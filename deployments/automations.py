@@ -108,7 +108,7 @@ def automations(notify: UUID | None, silence: int) -> tuple[AutomationCore, ...]
             "A gate holds a partition until a person decides.",
             {"expect": {events.HELD}},
             notify,
-            f"{at} is held ({{{{ event.payload.gates }}}}). Open its run and press Resume.",
+            f"{at} is held as {{{{ event.payload.hold }}}}. Open its run and press Resume.",
         ),
     )
 

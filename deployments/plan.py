@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TAG = "winnow"
 
 #: What a person starts by hand: name, flow, and how many runs of it may be under way.
-_BY_HAND = (("clean-partition", 8), ("backfill", 1), ("rollback", 1), ("erase", 1))
+_BY_HAND = (("clean-partition", 8), ("backfill", 1), ("replay", 1), ("rollback", 1), ("erase", 1))
 
 
 class Timed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

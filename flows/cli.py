@@ -13,7 +13,18 @@ import sys
 
 import typer
 
-from flows import cli_diff, cli_erasure, cli_export, cli_gc, cli_inspect, cli_moves, cli_rebuild, cli_run
+from flows import (
+    cli_diff,
+    cli_erasure,
+    cli_export,
+    cli_gc,
+    cli_inspect,
+    cli_moves,
+    cli_rebuild,
+    cli_run,
+    cli_serve,
+    cli_status,
+)
 
 app = typer.Typer(
     name="winnow",
@@ -26,12 +37,14 @@ app = typer.Typer(
 for group in (
     cli_run.COMMANDS,
     cli_inspect.COMMANDS,
+    cli_status.COMMANDS,
     cli_moves.COMMANDS,
     cli_diff.COMMANDS,
     cli_export.COMMANDS,
     cli_rebuild.COMMANDS,
     cli_erasure.COMMANDS,
     cli_gc.COMMANDS,
+    cli_serve.COMMANDS,
 ):
     for name, command in group.items():
         app.command(name)(command)

@@ -19,6 +19,7 @@ from schemas.errors import GateError, WinnowError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flows.batch import Told
     from tasks.job import Job, Outcome
 
 PUBLISHED = "winnow.version.published"
@@ -39,7 +40,7 @@ MAINTAINED = "winnow.store.maintained"
 """Versions were retired, or files that nothing needs were removed."""
 
 #: Gates that are about the share of quarantined records.
-_OF_QUARANTINE = ("max_quarantined", "quarantined")
+_OF_QUARANTINE = ("max_quarantined",)
 #: Characters of a name from somebody's file system that an event has.
 _NAME = 255
 
@@ -92,6 +93,33 @@ def tell_published(outcome: Outcome) -> None:
         quarantined=books.quarantined,
         rejected=books.rejected,
     )
+
+
+def tell_held(outcome: Outcome) -> None:
+    """Tells of a partition that waits for a person."""
+    books = outcome.books
+    tell(
+        HELD,
+        outcome.dataset,
+        partition=name_of(outcome.partition),
+        hold=outcome.hold,
+        records=books.records,
+        quarantined=books.quarantined,
+    )
+
+
+def tell_told(dataset: str, told: Told) -> None:
+    """Tells what became of one partition of a batch, which was cleaned in a process that knows no Prefect."""
+    if told.outcome and told.outcome.hold:
+        tell_held(told.outcome)
+    elif told.outcome and told.outcome.published:
+        tell_published(told.outcome)
+    elif told.error == GateError.__name__:
+        tell(STOPPED, dataset, partition=name_of(told.partition))
+        if any(gate in told.message for gate in _OF_QUARANTINE):
+            tell(OVER_LIMIT, dataset, partition=name_of(told.partition), gates=_OF_QUARANTINE[0])
+    elif told.error:
+        tell(FAILED, dataset, partition=name_of(told.partition), error=told.error)
 
 
 def name_of(partition: str) -> str:

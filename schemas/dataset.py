@@ -67,6 +67,7 @@ class Dataset:
                 raise UnknownNameError.of("column", name, known, where=where)
         self._check_renamed(known)
         self._check_rules()
+        self._check_gates()
 
     def _named_columns(self) -> Iterator[tuple[str, str]]:
         for step in self.steps:
@@ -93,6 +94,12 @@ class Dataset:
         twice = sorted(rule_id for rule_id, times in Counter(ids).items() if times > 1)
         if twice:
             raise DeclarationError(f"two rules have the id {twice[0]}", fix="Rename the check or the column.")
+
+    def _check_gates(self) -> None:
+        rules = [rule.id for rule in self.rules if rule.kind == "table" or rule.severity is Severity.FAIL]
+        for name in self.gates.actions:
+            if name not in (known := [*Gates.names(), *rules]):
+                raise UnknownNameError.of("gate", name, known, where="Gates(actions)")
 
     @functools.cached_property
     def columns(self) -> tuple[ColumnSpec, ...]:

@@ -142,6 +142,10 @@ class TagExistsError(UsageError):
     """Another version has that name."""
 
 
+class HoldNotFoundError(UsageError):
+    """Nothing is held under that name."""
+
+
 class RecordNotFoundError(UsageError):
     """No version holds a record of that identity."""
 
@@ -167,6 +171,14 @@ class GateError(StoppedError):
     """
 
     gates: tuple[str, ...] = ()
+
+
+class HeldError(GateError):
+    """A gate held what was made, until a person releases or discards it."""
+
+
+class HoldGoneError(StoppedError):
+    """What was held can't be published any more: it was decided on, is too old, or the partition has moved on."""
 
 
 class BooksError(StoppedError):

@@ -79,6 +79,7 @@ SHELL = (
     "tasks/publish/commit.py",  # the one act of publishing is one of the store
     "tasks/publish/contract.py",  # hashes the code that gives a declaration its meaning
     "tasks/publish/originals.py",  # opens raw files in the dump or in the archive
+    "tasks/publish/release.py",  # as commit
     "tasks/publish/rollback.py",  # as commit
     "tasks/publish/verify.py",  # proves a version from its files alone
     "tasks/publish/written.py",  # reads back what was written

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.errors import ErasedMeanwhileError, StoreError, VersionNotFoundError
-from schemas.records import Manifest, PartitionEntry
+from schemas.records import Manifest, PartitionEntry, Release
 from tasks.erasure import journal
 from tasks.publish.digest import version_digest
 from tasks.store.paths import version_key
@@ -59,6 +59,7 @@ def commit(
     erasures: Iterable[str] | None = None,
     erased: Iterable[str] = (),
     replaced: Mapping[str, str] | None = None,
+    release: Release | None = None,
 ) -> Committed:
     """Publishes a change as the next version, unless the newest one has the same content already.
 
@@ -73,6 +74,7 @@ def commit(
             is enough that none of its files was erased.
         erased: ids of erasures that this commit completes.
         replaced: sha256 of the older manifests that it replaces -> sha256 of what comes in their place.
+        release: who let it be published, of a change that a gate had held.
         now: with a time zone; becomes the manifest's `created_at`, unless the newest version's is later: the clock of
             one of two machines is wrong then, and that times rise with the numbers is worth more (`version_as_of`).
 
@@ -80,8 +82,7 @@ def commit(
         ErasedMeanwhileError: it would bring back what was erased since the change was made.
         StoreError: the store can't be read or written, or the newest manifest is broken.
     """
-    created_at = now.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    known = 1
+    created_at, known = as_text(now), 1
     for attempt in range(_ATTEMPTS):
         stored = stored_head(store, dataset, since=known)
         newest = stored.manifest if stored else None
@@ -105,6 +106,7 @@ def commit(
             partitions=partitions,
             erasures=tuple(sorted({*before, *erased})),
             replaced=dict(replaced or {}),
+            release=release or msgspec.UNSET,
         )
         candidate = chained(candidate, stored.data if stored else None)
         if _published(store, candidate):
@@ -170,6 +172,16 @@ def chained(manifest: Manifest, parent: bytes | None) -> Manifest:
     return msgspec.structs.replace(
         manifest, parent_sha256=None if parent is None else hashlib.sha256(parent).hexdigest()
     )
+
+
+def as_text(moment: dt.datetime) -> str:
+    """A moment as manifests and holds write it.
+
+    Example:
+        >>> as_text(dt.datetime(2026, 11, 23, 4, 15, tzinfo=dt.UTC))
+        '2026-11-23T04:15:00Z'
+    """
+    return moment.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def encoded(manifest: Manifest) -> bytes:

@@ -86,7 +86,19 @@ def contract_of(dataset: Dataset, declaration: str | Path) -> Contract:
         columns=tuple(column.name for column in dataset.columns),
         code=dict(code),
         libraries=dict(libraries),
+        reading=_reading(dataset),
     )
+
+
+def _reading(dataset: Dataset) -> str:
+    """A hash of all that decides which value a cell gets, and which records are the same one; of no rule."""
+    from pydantic import TypeAdapter
+
+    from schemas.policies import Source
+
+    columns = [(each.name, str(each.dtype), each.formats, each.zone, each.true, each.false) for each in dataset.columns]
+    source = TypeAdapter(Source).dump_python(dataset.source, mode="json")
+    return _hashed([source, columns, *(repr(each) for each in (dataset.steps, dataset.corrections, dataset.dedupe))])
 
 
 def fingerprint_of(contract: Contract) -> str:
@@ -142,6 +154,8 @@ def _read(declaration: str | Path) -> bytes:
         raise DeclarationError(f"can't be read: {error}", where=str(declaration)) from error
 
 
+# A cleaning asks four times; a declaration that is edited has other bytes.
+@functools.lru_cache(maxsize=64)
 def _declared(source: bytes, where: str) -> str:
     """A hash of what the text of a declaration means."""
     try:

@@ -38,6 +38,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     declaration: str
     source: str
+    pattern: str
+    """Of its dumps, as `Source.pattern`."""
     columns: tuple[ColumnCard, ...]
     steps: tuple[str, ...]
     dedupe: tuple[str, ...]

@@ -39,6 +39,7 @@ def describe(dataset: Dataset, title: str, declaration: str) -> Card:
         title=title,
         declaration=declaration,
         source=dataset.source.pattern + (", archived in the store" if dataset.source.archive_raw else ""),
+        pattern=dataset.source.pattern,
         columns=tuple(_column(column) for column in dataset.columns),
         steps=tuple(_steps(dataset)),
         dedupe=tuple(_dedupe(dataset)),
@@ -120,7 +121,14 @@ def _schedule(schedule: Schedule | None) -> Iterator[str]:
 
 
 def _gates(gates: Gates) -> Iterator[str]:
-    for name in ("max_quarantined", "max_rejected", "min_records"):
+    limits = ("max_quarantined", "max_rejected", "min_records", "max_quarantined_rise", "max_records_change")
+    for name in limits:
         if getattr(gates, name) is not None:
             yield f"{name} = {getattr(gates, name)}"
+    if gates.max_quarantined_rise is not None or gates.max_records_change is not None:
+        yield f"usual is the median of {gates.history} partitions before"
     yield "an empty partition may be published" if gates.allow_empty else "an empty partition is not published"
+    if not gates.allow_drift:
+        yield "a partition whose columns drifted is not published"
+    for name, action in gates.actions.items():
+        yield f"{name}: {'the run is held for a person' if action == 'hold' else action}"

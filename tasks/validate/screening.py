@@ -71,13 +71,17 @@ class Screening:
         self.dtypes = {column.name: column.dtype for column in dataset.columns}
         self.names = list(self.dtypes)
 
-    def judge(self, records: pl.LazyFrame) -> Judged:
+    def judge(self, records: pl.LazyFrame, *, small: bool = False) -> Judged:
         """Casts and judges a block.
 
         Args:
             records: as ingest yields them, with `_input` UInt32, the number of their file.
+            small: whether all that is made of it may be in memory at once; of a thousand rows, half of the time would
+                go into planning how to do without.
         """
         judged = self.plan.applied(records).with_columns(self.rules.row_words(self.plan.uncastable()))
+        if small:
+            judged = judged.collect().lazy()
         stopping = self.rules.broken(Severity.QUARANTINE, Severity.FAIL)
         cells = [pl.col(raw_name(name)).alias(name) for name in self.names]
         candidates, flagged, touched, counted = pl.collect_all(

@@ -176,8 +176,13 @@ DATASET = Dataset(
 SILTED = TIDES.replace("    schedule=", "    gates=Gates(max_quarantined=0.1),\n    schedule=").replace(
     "tides", "silted"
 )
+#: As the silted ones, but a person is asked; nothing starts it by itself.
+SHOALS = TIDES.replace(
+    '    schedule=Schedule("* * * * *", timezone="Europe/Oslo", catch_up=2),\n',
+    '    gates=Gates(max_quarantined=0.1, actions={"max_quarantined": "hold"}),\n',
+).replace("tides", "shoals")
 #: Names of the data sets whose runs are the worker's.
-HARBOUR = ("tides", "silted", "ferries")
+HARBOUR = ("tides", "silted", "shoals", "ferries")
 #: A person of the tides, and one whose row is set aside.
 WATCHERS = ("planted@pier.example", "PLANTED-NOT-AN-ADDRESS")
 
@@ -190,7 +195,8 @@ def furnish_harbour(home: Path) -> Place:
     (home / "raw" / "flights").rename(home / "raw" / "ferries")
     (home / "declarations" / "tides.py").write_text(TIDES)
     (home / "declarations" / "silted.py").write_text(SILTED)
-    for name, height in (("tides", "1.5"), ("silted", "99")):
+    (home / "declarations" / "shoals.py").write_text(SHOALS)
+    for name, height in (("tides", "1.5"), ("silted", "99"), ("shoals", "99")):
         for day in harbour_days():
             rows = [f"00:{minute:02},{WATCHERS[0]},{height if minute % 2 else -1}" for minute in range(20)]
             (home / "raw" / name / day).mkdir(parents=True)
@@ -244,7 +250,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         port = free.getsockname()[1]
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", "serve", "--port", str(port)],
+            [sys.executable, "-m", "flows.cli", "serve", "--port", str(port), "--runs", "4"],
             env=os.environ | place.variables | SECRETS | {"PREFECT_HOME": str(home / "prefect")},
             cwd=place.home,
             stdout=log,

@@ -11,6 +11,7 @@ import contextlib
 import http.server
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import msgspec
 import psutil
 import pytest
 from playwright.sync_api import Page, expect
@@ -50,6 +52,8 @@ class Harbour:
     deployed: subprocess.CompletedProcess[str] | None = None
     lost: str = ""
     """Id of the run whose machine was lost."""
+    asking: str = ""
+    """Id of the run that a gate holds."""
 
     def post(self, path: str, /, **body: object) -> Any:  # noqa: ANN401  # JSON
         answer = httpx.post(f"{self.server.api}{path}", json=body, timeout=30)
@@ -109,6 +113,7 @@ def harbour(server: Server) -> Iterator[Harbour]:
     found = Harbour(server)
     with listening(found.messages) as port, lost_machine(found):
         environment = {"PREFECT_API_URL": server.api, "PREFECT_HOME": str(server.home.parent / "client")}
+        found.asking = found.start("nightly-shoals", dataset="shoals")
         make_block = (
             "from prefect.blocks.notifications import CustomWebhookNotificationBlock as Webhook\n"
             f"Webhook(name='watch', url='http://127.0.0.1:{port}/',"
@@ -208,8 +213,15 @@ def test_serve_deploys_what_is_declared_well_and_tells_of_the_rest(harbour: Harb
     assert "unknown step 'lowercse'. Did you mean lowercase?" in said
     assert "Not all is deployed" in said
     names = harbour.deployments().keys() - {"backfill-elsewhere"}
-    sets = {"ferries", "flights", "guests", "lodgers", "planes", "silted", "snippets", "tides", "weather"}
-    assert {f"nightly-{name}" for name in sets} | {"backfill", "erase", "maintain", "rollback"} <= names
+    sets = {"ferries", "flights", "guests", "lodgers", "planes", "shoals", "silted", "snippets", "tides", "weather"}
+    assert {f"nightly-{name}" for name in sets} | {
+        "clean",
+        "backfill",
+        "replay",
+        "erase",
+        "maintain",
+        "rollback",
+    } <= names
     assert "nightly-misdeclared" not in names
 
 
@@ -287,8 +299,38 @@ def test_a_backfill_is_started_from_its_form_and_completes(harbour: Harbour, pag
     page.goto("/v2/runs")
     page.get_by_role("link", name=f"backfill tides {first}..{second}").first.click()
     page.get_by_role("tab", name="Artifacts").click()
-    expect(page.get_by_text("tides-summary", exact=True).first).to_be_visible()
+    expect(page.get_by_text("tides-backfill", exact=True).first).to_be_visible()
     page.screenshot(path=tmp_path / "run.png")
+
+
+@pytest.mark.browser
+def test_a_held_run_is_released_through_its_form(harbour: Harbour, page: Page, tmp_path: Path) -> None:
+    name = f"shoals {harbour_days()[-1]}"
+    wanted = {"name": {"any_": [name]}, "state": {"type": {"any_": ["PAUSED"]}}}
+    held = until(lambda: harbour.server.find("flow_runs", flow_runs=wanted))[0]
+    assert harbour.partitions("shoals") == []
+    page.goto("/v2/runs")
+    page.get_by_role("link", name=name, exact=True).first.click()
+    page.get_by_role("tab", name="Artifacts").click()
+    expect(page.get_by_text("shoals-held", exact=True)).to_be_visible()
+    page.screenshot(path=tmp_path / "held.png")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("Publish what the run made, exactly as it is.")).to_be_visible()
+    page.screenshot(path=tmp_path / "question.png")
+    form = page.get_by_role("dialog")
+    form.get_by_role("switch").first.click()
+    form.get_by_role("textbox").nth(0).fill("The gauge was silted up; we know.")
+    form.get_by_role("textbox").nth(1).fill("Kurt")
+    page.screenshot(path=tmp_path / "answer.png")
+    form.get_by_role("button", name=re.compile("Resume|Submit")).click()
+
+    assert harbour.ended(held["id"])["state_type"] == "COMPLETED"
+    assert harbour.ended(harbour.asking)["state_type"] == "COMPLETED"
+    newest = head(open_store(harbour.server.place.home / "store"), "shoals")
+    assert newest is not None
+    assert "The gauge was silted up; we know." in msgspec.json.encode(newest).decode()
+    (told,) = [each for each in harbour.events("winnow.gate.held") if each["payload"]["dataset"] == "shoals"]
+    assert told["payload"]["quarantined"] == 21
 
 
 @pytest.mark.browser
