@@ -54,7 +54,7 @@ from tasks.store.contracts import read_contract
 from tasks.store.paths import data_key, verdicts_key
 from tasks.store.sinks import published_files, sink_all
 from tasks.validate.reasons import counting, decode
-from tasks.validate.screening import Screening
+from tasks.validate.screening import Screening, compiled_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -232,7 +232,12 @@ class _Replay:
     def _disturbed(self, verdict: Settled) -> str:
         if verdict.disturbs or verdict.claims.height:
             return f"{verdict.claims.height:,} records that pass claim the place of one that is kept"
-        broken = self._kept().with_columns(self.rules.row_words()).filter(self.stopping).select(pl.len())
+        own = {rule.id: rule for rule in self.dataset.own_rules if rule.severity is not Severity.WARN}
+        if warned := [rule.id for rule in self.entry.rules if rule.severity is Severity.WARN and rule.id in own]:
+            return f"{warned[0]} only warned when the others were cleaned"
+        model = compiled_model(self.dataset)
+        broken = self._kept().with_columns(model.row_words())
+        broken = broken.filter(model.broken(Severity.QUARANTINE, Severity.FAIL)).select(pl.len())
         if count := broken.collect(engine="streaming").item():
             return f"{count:,} kept rows break a rule of today"
         if Role.DUPLICATES in self.rows:
@@ -364,13 +369,14 @@ class _Replay:
         gone = self._broken_before(answered)
         kept = {}
         if whole:
-            words = self._kept().with_columns(self.rules.row_words())
-            kept = words.select(counting(self.dataset.rules)).collect(engine="streaming").row(0, named=True)
+            model = compiled_model(self.dataset)
+            words = self._kept().with_columns(model.row_words())
+            kept = words.select(counting(model.rules)).collect(engine="streaming").row(0, named=True)
         found = []
         for rule in self.dataset.rules:
             before = then[rule.id].rows if rule.id in then else 0
             left = max(0, before - gone.get(rule.id, 0))
-            rows = now[rule.id] + across[rule.id] + (kept[rule.id] if whole and rule.kind == "row" else left)
+            rows = now[rule.id] + across[rule.id] + (kept[rule.id] if rule.id in kept and rule.kind == "row" else left)
             found.append(RuleCount(rule.id, rule.severity, min(rows, self.entry.total.records)))
         known = {rule.id for rule in found}
         return (*found, *(rule for rule in then.values() if rule.id not in known))

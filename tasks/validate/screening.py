@@ -53,9 +53,12 @@ def compiled(dataset: Dataset, plan: NormalisePlan) -> CompiledRules:
     broken: dict[str, pl.Expr] = {rule: (pl.col(FLAGS) & int(flag)) != 0 for rule, flag in _FLAGS.items()}
     broken |= {f"{column}.expect": unexpected for column, unexpected in plan.unexpected().items()}
     broken |= {f"{dataset.key_name}.conflict": pl.col(CONFLICT)}
-    own = dataset.own_rules
-    model_rules = dataset.rules[: len(dataset.rules) - len(own)]
-    return _compiled_model(dataset.model, model_rules).with_rules((rule, broken[rule.id]) for rule in own)
+    return compiled_model(dataset).with_rules((rule, broken[rule.id]) for rule in dataset.own_rules)
+
+
+def compiled_model(dataset: Dataset) -> CompiledRules:
+    """The rules of its model alone, which need nothing but the typed columns; their bits are the first ones."""
+    return _compiled_model(dataset.model, dataset.rules[: len(dataset.rules) - len(dataset.own_rules)])
 
 
 # Compiling tries every check on small frames; a cleaning needs the result in several of its stages.
