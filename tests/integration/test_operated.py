@@ -296,7 +296,7 @@ def test_a_backfill_is_started_from_its_form_and_completes(harbour: Harbour, pag
     assert run["state_type"] == "COMPLETED", run["state"]["message"]
     assert run["parameters"] == {"dataset": "tides", "first": first, "last": second}
     assert harbour.partitions("tides") == harbour_days()
-    page.goto("/v2/runs")
+    page.goto("/v2/runs?flow-run-search=backfill")
     page.get_by_role("link", name=f"backfill tides {first}..{second}").first.click()
     page.get_by_role("tab", name="Artifacts").click()
     expect(page.get_by_text("tides-backfill", exact=True).first).to_be_visible()
@@ -309,7 +309,7 @@ def test_a_held_run_is_released_through_its_form(harbour: Harbour, page: Page, t
     wanted = {"name": {"any_": [name]}, "state": {"type": {"any_": ["PAUSED"]}}}
     held = until(lambda: harbour.server.find("flow_runs", flow_runs=wanted))[0]
     assert harbour.partitions("shoals") == []
-    page.goto("/v2/runs")
+    page.goto("/v2/runs?flow-run-search=shoals")
     page.get_by_role("link", name=name, exact=True).first.click()
     page.get_by_role("tab", name="Artifacts").click()
     expect(page.get_by_text("shoals-held", exact=True)).to_be_visible()

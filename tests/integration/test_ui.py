@@ -42,6 +42,7 @@ def test_a_person_finds_a_run_by_its_name_and_reads_its_summary(page: Page, seas
     page.goto("/")
     page.wait_for_url("**/v2/dashboard*")  # the UI that is shown unless a person asks for the other
     page.get_by_role("link", name="Runs", exact=True).click()
+    page.get_by_placeholder("Search by flow run name").fill("flights")
     expect(page.get_by_role("link", name=FLIGHTS, exact=True).first).to_be_visible()
     expect(page.get_by_role("link", name="backfill flights 2013-01-01..2013-01-03")).to_be_visible()
     page.screenshot(path=tmp_path / "runs.png")
@@ -114,7 +115,7 @@ def test_hostile_names_are_shown_and_do_nothing(page: Page, season: Season, tmp_
 
 
 def test_the_log_of_a_failed_run_shows_a_hostile_header_as_text(page: Page, season: Season, tmp_path: Path) -> None:
-    page.goto("/v2/runs")
+    page.goto("/v2/runs?flow-run-search=lodgers")
     page.get_by_role("link", name="lodgers 2013-01-22", exact=True).click()
     expect(page.get_by_text("no column 'email' among 'id'").first).to_be_visible()
     page.screenshot(path=tmp_path / "failed.png")
