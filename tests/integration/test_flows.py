@@ -164,13 +164,11 @@ def test_a_partition_is_few_task_runs(season: Season) -> None:
 )
 def test_a_run_leaves_artifacts_under_stable_keys(season: Season, run: str, stem: str) -> None:
     found = artifacts_of(season, run)
-    # A backfill would draw the same trend for each of its partitions.
-    trend = {} if run.startswith("backfill") else {f"{stem}-trend": "markdown"}
     assert {key: artifact["type"] for key, artifact in found.items()} == {
         f"{stem}-summary": "markdown",
         f"{stem}-removed-by-rule": "table",
         f"{stem}-progress": "progress",
-        **trend,
+        f"{stem}-trend": "markdown",
     }
     assert found[f"{stem}-progress"]["data"] == 100
 

@@ -12,6 +12,7 @@ import http.server
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -30,6 +31,7 @@ from prefect.blocks.system import Secret
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.erase import erase
+from flows.maintain import maintain
 from flows.rollback import rollback
 from schemas.errors import EXIT_USAGE, UsageError
 from tasks.store.local import open_store
@@ -398,6 +400,27 @@ def test_a_person_is_erased_by_the_name_of_a_secret_which_goes_too(here: Harbour
     with pytest.raises(ValueError, match="Unable to find block document"):
         Secret.load("case-4711")
     assert here.events("winnow.person.erased")
+
+
+def test_old_runs_leave_with_their_artifacts_and_the_others_stay(here: Harbour) -> None:
+    flow = here.deployments()["maintain"]["flow_id"]
+    runs = [here.post("/flow_runs/", flow_id=flow, state={"type": "COMPLETED"})["id"] for _ in range(61)]
+    old, young = runs[:60], runs[60]
+    for run in (*old[:3], young):
+        here.post("/artifacts/", key="old-things", type="markdown", data="-", flow_run_id=run)
+    with contextlib.closing(sqlite3.connect(here.server.home / "prefect.db", timeout=60)) as database:
+        marks = ", ".join("?" * len(old))
+        database.execute(f"UPDATE flow_run SET end_time = datetime('now', '-40 days') WHERE id IN ({marks})", old)
+        database.commit()
+    maintain(["tides"], history_days=30, dry_run=True)
+    assert "60 runs that ended more than 30 days ago would be removed." in artifact(here, "maintain")
+    maintain(["tides"], history_days=30)
+    assert "60 runs that ended more than 30 days ago removed, with 3 artifacts" in artifact(here, "maintain")
+    left = here.server.find("flow_runs", flow_runs={"id": {"any_": runs}})
+    assert [run["id"] for run in left] == [young]
+    things = here.server.find("artifacts", artifacts={"key": {"any_": ["old-things"]}})
+    assert [each["flow_run_id"] for each in things] == [young]
+    assert here.run(here.lost)["name"].startswith("backfill ferries")
 
 
 # --- what nobody must see ---------------------------------------------------------------------------------------------
