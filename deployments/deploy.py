@@ -163,7 +163,7 @@ def _refuse(wrong: dict[str, DeclarationError]) -> None:
     if wrong:
         first, *others = wrong.values()
         more = f"; {len(others)} more are wrong" if others else ""
-        raise DeclarationError(f"{first}{more}. All other data sets are deployed")
+        raise DeclarationError(f"{first}{more}", fix="It keeps none of the others back.")
 
 
 def _tell(

@@ -155,7 +155,7 @@ def _asked(client: SyncPrefectClient, path: str, body: dict[str, Any]) -> Any:  
 
 
 def _text(reports: Sequence[RetainReport], removed: Removed, history_days: int, *, dry_run: bool) -> str:
-    would = "would be " if dry_run else ""
+    were = "would be" if dry_run else "were"
     lines = [
         "# What left" if not dry_run else "# What would leave",
         "",
@@ -167,7 +167,7 @@ def _text(reports: Sequence[RetainReport], removed: Removed, history_days: int, 
             for each in reports
         ),
         "",
-        f"Of Prefect's history {removed.runs:,} runs that ended more than {history_days} days ago {would}removed"
+        f"Of Prefect's history {removed.runs:,} runs that ended more than {history_days} days ago {were} removed"
         + ("." if dry_run else f", with {removed.artifacts:,} artifacts and their logs."),
     ]
     return "\n".join(lines)

@@ -415,7 +415,7 @@ def test_old_runs_leave_with_their_artifacts_and_the_others_stay(here: Harbour) 
     maintain(["tides"], history_days=30, dry_run=True)
     assert "60 runs that ended more than 30 days ago would be removed." in artifact(here, "maintain")
     maintain(["tides"], history_days=30)
-    assert "60 runs that ended more than 30 days ago removed, with 3 artifacts" in artifact(here, "maintain")
+    assert "60 runs that ended more than 30 days ago were removed, with 3 artifacts" in artifact(here, "maintain")
     left = here.server.find("flow_runs", flow_runs={"id": {"any_": runs}})
     assert [run["id"] for run in left] == [young]
     things = here.server.find("artifacts", artifacts={"key": {"any_": ["old-things"]}})
