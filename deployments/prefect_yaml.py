@@ -32,7 +32,10 @@ _HEAD = """\
 # Workers import the flows from the installed package, and read WINNOW_STORE, WINNOW_RAW and WINNOW_DATASETS from their
 # own environment. `winnow deploy` does the same, for the data sets in WINNOW_DATASETS too, and makes the automations.
 name: winnow
-pull: null
+# Nothing is fetched. Without a step Prefect would write down the folder of the machine that deploys.
+pull:
+  - prefect.deployments.steps.set_working_directory:
+      directory: .
 deployments:
 """
 

@@ -21,6 +21,12 @@ def test_what_it_names_is_there_and_takes_what_it_gives() -> None:
         assert each["description"] == " ".join(descriptions()[flow.name].split())
 
 
+def test_no_folder_of_this_machine_is_written_down() -> None:
+    (step,) = yaml.safe_load(made())["pull"]
+    assert step == {"prefect.deployments.steps.set_working_directory": {"directory": "."}}
+    assert str(FILE.parents[1]) not in made()
+
+
 def test_odd_characters_stay_what_they_are() -> None:
     each = Planned(
         "n", "nightly", "Says: what? # no comment", 1, tags=("a: b", "#"), parameters={"dataset": "yes"},
