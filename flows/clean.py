@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 from prefect import flow, runtime
 
-from flows import logs
+from flows import events, logs
 from flows.asking import answered
 from flows.settings import load_settings
 from schemas import registry
@@ -85,7 +85,7 @@ def clean(job: Job, stages: Stages) -> Outcome:
     A run that was killed anywhere is finished by running it again: what it staged is cleared, what it wrote under final
     names is written again with the same bytes, and what it committed is recognised as unchanged and reported.
     """
-    with _at_home(job) as job, _remembered(job):
+    with events.failures_told(job), _at_home(job) as job, _remembered(job):
         store = job.open_store()
         with lease(store, job.dataset, job.partition, job.run_id), staging(store, job.dataset, job.partition):
             outcome = unchanged(job, store, job.load()) or held(job, store, job.load())
@@ -95,6 +95,8 @@ def clean(job: Job, stages: Stages) -> Outcome:
                 staged = stages.ingest(job)
                 settled = stages.settle(job, staged)
                 outcome = stages.publish(job, staged, settled)
+        if outcome.published:
+            events.tell_published(outcome)
         if outcome.version and not job.dry_run:
             forget_failures(store, job.dataset, [job.partition])
         if outcome.version and report_owed(job, store, outcome):

@@ -23,6 +23,7 @@ from flows import (
     cli_moves,
     cli_rebuild,
     cli_run,
+    cli_serve,
     cli_status,
 )
 
@@ -45,6 +46,7 @@ for group in (
     cli_rebuild.COMMANDS,
     cli_erasure.COMMANDS,
     cli_gc.COMMANDS,
+    cli_serve.COMMANDS,
 ):
     for name, command in group.items():
         app.command(name)(command)

@@ -16,7 +16,7 @@ from pydantic import Field
 from schemas.columns import ColumnSpec, columns_of
 from schemas.corrections import Correction
 from schemas.errors import DeclarationError, UnknownNameError, shown
-from schemas.policies import CHOOSING, Dedupe, Gates, Retention, Source, declared
+from schemas.policies import CHOOSING, Dedupe, Gates, Retention, Schedule, Source, declared
 from schemas.records import Severity
 from schemas.rules import Rule, derive_rules
 from schemas.steps import Step
@@ -45,6 +45,7 @@ class Dataset:
         severities: rule id -> severity, for rules whose default is not wanted.
         gates: when a whole run must stop.
         retention: which versions are kept.
+        schedule: when its nightly run starts; None leaves that to you.
         name: the name of the declaring file; set by the registry.
     """
 
@@ -56,6 +57,7 @@ class Dataset:
     severities: dict[str, Severity] = Field(default_factory=dict)
     gates: Gates = Gates()
     retention: Retention = Retention()
+    schedule: Schedule | None = None
     name: str = ""
 
     def __post_init__(self) -> None:

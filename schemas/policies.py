@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import string
+import zoneinfo
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, dataclass_transform
 
@@ -27,6 +29,10 @@ Extra = Literal["fail", "quarantine", "ignore"]
 GateAction = Literal["fail", "hold", "warn"]
 Format = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
 DeclaredEncoding = Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1252", "latin-1"]
+
+#: One field of a cron: `*`, numbers, names of days and months, ranges and steps, or a list of those.
+_FIELD = r"(?:\*|\w+(?:-\w+)?)(?:/\d+)?"
+_CRON = re.compile(rf"{_FIELD}(?:,{_FIELD})*(?:\s+{_FIELD}(?:,{_FIELD})*){{4}}")
 
 T = TypeVar("T")
 
@@ -313,6 +319,42 @@ class Retention:
     keep_versions: int | None = Field(default=None, ge=1)
     keep_days: float | None = Field(default=None, gt=0, le=36_500)
     keep_tagged: bool = True
+
+
+@declared
+class Schedule:
+    """When a data set's nightly run starts, and how far it looks back. Without a schedule it is started by hand.
+
+    It changes no row, so that no partition becomes stale when it is declared.
+
+    Attributes:
+        cron: minute, hour, day of the month, month and day of the week, as cron has them.
+        timezone: name of the zone in which the cron counts, as the IANA has it; a night that a change of the clocks
+            leaves out or repeats is run once.
+        catch_up: so many partitions before the newest one are looked at, too, and those that no version holds are
+            cleaned before it: a worker that was off for some nights leaves no gap. More is a backfill's work.
+
+    Example:
+        >>> Schedule("15 2 * * *", timezone="America/New_York").catch_up
+        7
+    """
+
+    cron: str
+    timezone: str = "UTC"
+    catch_up: int = Field(default=7, ge=0, le=20)
+
+    def __post_init__(self) -> None:
+        if not _CRON.fullmatch(self.cron):
+            raise DeclarationError(
+                f"{shown(self.cron)} is no cron",
+                expected="five fields, like 15 2 * * * for a quarter past two",
+                where="Schedule(cron)",
+            )
+        try:
+            zoneinfo.ZoneInfo(self.timezone)
+        except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+            zones = zoneinfo.available_timezones()
+            raise UnknownNameError.of("time zone", self.timezone, zones, where="Schedule(timezone)") from None
 
 
 @declared

@@ -45,6 +45,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dedupe: tuple[str, ...]
     gates: tuple[str, ...]
     retention: tuple[str, ...]
+    schedule: tuple[str, ...]
     key: tuple[str, ...]
     """Columns by which records are deduplicated."""
     personal: tuple[str, ...]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from schemas.columns import ColumnSpec
     from schemas.dataset import Dataset
-    from schemas.policies import Gates, Retention
+    from schemas.policies import Gates, Retention, Schedule
 
 
 def describe(dataset: Dataset, title: str, declaration: str) -> Card:
@@ -45,6 +45,7 @@ def describe(dataset: Dataset, title: str, declaration: str) -> Card:
         dedupe=tuple(_dedupe(dataset)),
         gates=tuple(_gates(dataset.gates)),
         retention=tuple(_retention(dataset.retention)),
+        schedule=tuple(_schedule(dataset.schedule)),
         key=dataset.dedupe.key if dataset.dedupe else (),
         personal=tuple(sorted(dataset.personal)),
         rules=tuple(
@@ -115,6 +116,11 @@ def _retention(retention: Retention) -> Iterator[str]:
     """What is kept, where anything is not."""
     if told := policy_in_words(retention):
         yield told
+
+
+def _schedule(schedule: Schedule | None) -> Iterator[str]:
+    if schedule:
+        yield f"cron {schedule.cron} in {schedule.timezone}, looking {schedule.catch_up} partitions back"
 
 
 def _gates(gates: Gates) -> Iterator[str]:
