@@ -29,6 +29,7 @@ from tasks.publish.rebuilt import ContractChange, Rebuilt, RebuiltPartition, com
 from tasks.publish.stage import entry_of
 from tasks.store.contracts import read_contract
 from tasks.store.faults import translated
+from tasks.store.reviews import take_reviews
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -114,6 +115,7 @@ def _cleaned(
                 _lay_out(found, _place(job.raw_root, raw.path), dump)
         scratch, declared = job.open_store(), job.load()
         take_along(store, scratch, dataset)
+        take_reviews(store, scratch, dataset, published.reviews)
         name = f"{dataset} {published.partition}"
         staged = stage_partition(job, scratch, declared, progress=lambda share: progress(name, share))
         return entry_of(job, scratch, staged, settle(job, scratch, declared, staged))

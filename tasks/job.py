@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Column of the candidates that the conflict rule looks at: whether another record has the same key and other content.
 CONFLICT = "_conflict"
+#: The same of the label rule: whether the row's label looks wrong.
+MISLABELLED = "_mislabelled"
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,6 +84,8 @@ class Staged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: tuple[StepCount, ...]
     contract: str
     """Fingerprint of the declaration and the code under which it was read."""
+    reviews: tuple[str, ...] = ()
+    """Ids of the reviews that decide about its records."""
 
     @property
     def inputs(self) -> tuple[RawFile, ...]:

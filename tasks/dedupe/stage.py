@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +16,7 @@ import polars as pl
 
 from schemas.errors import DumpChangedError, shown
 from schemas.records import FILE, INPUT, LINEAGE, RAW, RECORD, Role, RuleCount, Severity
+from tasks.audit.review.decisions import Decided, holding
 from tasks.audit.stage import audit_partition, keep
 from tasks.dedupe import ledger
 from tasks.dedupe.candidates import Candidates
@@ -31,6 +33,7 @@ from tasks.normalise.plan import NormalisePlan
 from tasks.publish.contract import cleaning_id
 from tasks.store.faults import translated
 from tasks.store.paths import data_key, staging_key
+from tasks.store.reviews import read_reviews
 from tasks.store.scan import scan
 from tasks.store.sinks import published_files, sink_all
 from tasks.store.spill import Spill, mapped
@@ -43,16 +46,28 @@ if TYPE_CHECKING:
 
     from schemas.dataset import Dataset
     from schemas.records import OutputFile
+    from tasks.audit.labels.judge import JudgeOfLabels
     from tasks.audit.stage import Kept
     from tasks.dedupe.candidates import Block
     from tasks.dedupe.verdicts import Found
     from tasks.store.home import Store
 
+#: Told what is done, and the share of it from 0 to 1.
+Progress = Callable[[str, float], None]
+
 #: Rows in a row group of what is staged here: polars reads several ahead.
 _STAGED_ROWS = 16_384
 
 
-def settle(job: Job, store: Store, dataset: Dataset, staged: Staged, *, limits: Limits | None = None) -> Settled:
+def settle(
+    job: Job,
+    store: Store,
+    dataset: Dataset,
+    staged: Staged,
+    *,
+    limits: Limits | None = None,
+    progress: Progress = lambda _what, _share: None,
+) -> Settled:
     """Decides every candidate's fate and writes the clean table and the ledger under their final names.
 
     The files are named by the inputs and the contract, and nothing lists them before a manifest does: a run that is
@@ -64,14 +79,15 @@ def settle(job: Job, store: Store, dataset: Dataset, staged: Staged, *, limits: 
         dataset: the data set.
         staged: what ingest staged.
         limits: how many rows may be in memory; the outcome is the same for all of them.
+        progress: told what is done of what takes long, the fitting of models, and the share of it from 0 to 1.
 
     Raises:
         DumpChangedError, DumpUnreadableError: a raw file can't be read again as it was.
         StoreError: the store can't be read or written.
     """
-    with contextlib.closing(_Partition(job, store, dataset, staged, limits)) as partition:
+    with contextlib.closing(_Partition(job, store, dataset, staged, limits, progress)) as partition:
         frames, erased = partition.frames()
-        cleaning = cleaning_id(staged.contract, staged.inputs, erased)
+        cleaning = cleaning_id(staged.contract, staged.inputs, erased, staged.reviews)
         files, counted = _written(job, store, partition, frames, cleaning)
         audited = partition.audited(cleaning, erased)
         return Settled(
@@ -101,9 +117,15 @@ def _written(
 class _Partition:
     """The staged rows of one partition as frames, and the verdict on them."""
 
-    def __init__(self, job: Job, store: Store, dataset: Dataset, staged: Staged, limits: Limits | None) -> None:
+    def __init__(
+        self, job: Job, store: Store, dataset: Dataset, staged: Staged, limits: Limits | None, progress: Progress
+    ) -> None:
+        self._open, self._progress = contextlib.ExitStack(), progress
         self.job, self.store, self.dataset, self.staged = job, store, dataset, staged
+        self.reviews = read_reviews(store, job.dataset) if dataset.labels else ()
+        # Erased people are found by what the declaration does to cells; reviewers' decisions are about labels.
         self.plan = NormalisePlan(dataset)
+        self.reviewed_plan = NormalisePlan(dataset, reviewed=bool(self.reviews))
         self.rules = compiled(dataset, self.plan)
         self.names = [column.name for column in dataset.columns]
         self.inputs = staged.inputs
@@ -114,7 +136,8 @@ class _Partition:
             key = staging_key(job.dataset, job.partition, f"spill-{name}")
             return Spill(store, key, by=by, numbers=numbers, at_once=at_once)
 
-        self.verdicts = Verdicts(self.candidates, dataset, self.rules, spills, limits or Limits())
+        self.labels = self._judge_of_labels()
+        self.verdicts = Verdicts(self.candidates, dataset, self.rules, spills, limits or Limits(), self.labels)
         self.removed = Removed(
             staged,
             dataset.source,
@@ -123,9 +146,24 @@ class _Partition:
             text=lambda file: _text(job, store, file),
         )
 
+    def _judge_of_labels(self) -> JudgeOfLabels | None:
+        if not self.dataset.labels:
+            return None
+        from tasks.audit.labels.judge import JudgeOfLabels
+
+        key = staging_key(self.job.dataset, self.job.partition, "probabilities")
+
+        def scratch() -> str:
+            return self._open.enter_context(self.store.writing(key))
+
+        decided = Decided(holding(self.reviews, self.dataset.labels.column))
+        records = {number: decided.records_of(raw.sha256) for number, raw in enumerate(self.inputs)}
+        return JudgeOfLabels(self.dataset, self.dataset.labels, records, scratch, self._progress)
+
     def close(self) -> None:
         """Ends whatever still reads."""
         self.candidates.close()
+        self._open.close()
 
     def frames(self) -> tuple[Mapping[Role, pl.LazyFrame], tuple[str, ...]]:
         """The rows of each published file, and the ids of the records that were taken out of them."""
@@ -169,7 +207,9 @@ class _Partition:
             keys = [key for file in self.staged.files if not file.raw.redelivery_of for key in file.rejects]
             frames[Role.REJECTS] = ledger.reject_rows(self._named(self._scan(keys)))
         if any(step.changed_value for step in self.staged.steps):
-            frames[Role.REPAIRS] = self.plan.repairs(self._named(self._scan(self.staged.touched)), [FILE, RECORD])
+            frames[Role.REPAIRS] = self.reviewed_plan.repairs(
+                self._named(self._scan(self.staged.touched)), [FILE, RECORD]
+            )
         return frames
 
     def _scan(self, keys: Sequence[str]) -> pl.LazyFrame:
@@ -264,6 +304,8 @@ class _Partition:
     def audited(self, cleaning: str, erased: Sequence[str]) -> Kept:
         """What the declared audits find of the rows to be kept, and their tables."""
         results = audit_partition(self.dataset, self._clean())
+        if self.labels:
+            results.append(self.labels.result([raw.sha256 for raw in self.inputs]))
         gone = is_one_of(placed(erased)) if erased else None
         return keep(self.store, self.job.dataset, self.job.partition, cleaning, results, scope="partition", gone=gone)
 

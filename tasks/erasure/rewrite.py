@@ -58,7 +58,7 @@ def rewritten(
         withdrawal = withdrawn(frames_of(store, dataset, entry), _within(entry, erased), entry.inputs)
     made = entry
     if withdrawal.fates:
-        cleaning = cleaning_id(entry.contract, entry.inputs, withdrawal.ids)
+        cleaning = cleaning_id(entry.contract, entry.inputs, withdrawal.ids, entry.reviews)
         files = _written(store, dataset, entry, withdrawal.frames, cleaning)
         gone = is_one_of(placed(withdrawal.ids))
         files = (*files, *kept_without(store, dataset, entry.partition, cleaning, entry.files, gone))
