@@ -87,8 +87,10 @@ class Dataset:
             yield from (("Dedupe(key)", column) for column in self.dedupe.key)
             yield from (("Dedupe(ignore)", column) for column in self.dedupe.ignore)
             yield from (("Dedupe(by)", column) for column in (self.dedupe.by,) if column)
-        for policy in filter(None, (self.labels, self.annotators)):
-            yield from ((type(policy).__name__, column) for column in policy.columns)
+        if self.labels:
+            yield from (("Labels", column) for column in self.labels.columns)
+        if self.annotators:
+            yield from (("Annotators", column) for column in self.annotators.columns)
         yield from (("Drift(renamed)", column) for column in self.source.drift.renamed.values())
 
     def _check_renamed(self, known: Sequence[str]) -> None:

@@ -77,7 +77,7 @@ def choose(votes: Votes, models: Sequence[Consensus], seed: int) -> Chosen:
     """
     held = _held_out(votes, seed)
     rest = votes.only(~held)
-    told = {}
+    told: dict[str, float] = {}
     for name in models:
         if len(models) > 1 and held.any():
             likelihood = MODELS[name](rest).likelihood(votes.item[held], votes.worker[held], votes.label[held])
@@ -114,7 +114,7 @@ def majority(votes: Votes) -> Fitted:
 
     def likelihood(item: NDArray[np.int64], worker: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.float64]:
         del worker
-        same = soft[item, label]
+        same: NDArray[np.float64] = soft[item, label]
         return same * right + (1 - same) * (1 - right) / max(labels - 1, 1)
 
     return Fitted(soft, likelihood)
@@ -143,7 +143,7 @@ def dawid_skene(votes: Votes) -> Fitted:
     found = soft
 
     def likelihood(item: NDArray[np.int64], worker: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.float64]:
-        return (found[item] * matrices[worker, :, label]).sum(axis=1)
+        return np.einsum("vt,vt->v", found[item], matrices[worker, :, label])
 
     return Fitted(found, likelihood, np.einsum("t,wtt->w", shares, matrices))
 
@@ -160,7 +160,7 @@ def _maximised(
         ],
         axis=1,
     )
-    counted += prior
+    counted = counted + prior
     shares = soft.sum(axis=0) + 1e-9
     return shares / shares.sum(), counted / counted.sum(axis=2, keepdims=True)
 
@@ -184,7 +184,8 @@ def mace(votes: Votes) -> Fitted:
     habits[np.ix_(seen, said)] = thetas / thetas.sum(axis=1, keepdims=True)
 
     def likelihood(item: NDArray[np.int64], worker: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.float64]:
-        return knows[worker] * soft[item, label] + (1 - knows[worker]) * habits[worker, label]
+        known: NDArray[np.float64] = knows[worker]
+        return known * soft[item, label] + (1 - known) * habits[worker, label]
 
     return Fitted(soft, likelihood, knows)
 
@@ -204,7 +205,7 @@ def glad(votes: Votes) -> Fitted:
 
     def likelihood(item: NDArray[np.int64], worker: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.float64]:
         right = 1 / (1 + np.exp(-able[worker] * easy[item]))
-        same = soft[item, label]
+        same: NDArray[np.float64] = soft[item, label]
         return same * right + (1 - same) * (1 - right) / max(labels - 1, 1)
 
     return Fitted(soft, likelihood, 1 / (1 + np.exp(-able)))

@@ -88,10 +88,8 @@ def gather(rows: pl.DataFrame, policy: Annotators) -> Gathered:
         pl.col("label").last(), votes=pl.len(), different=pl.col("label").n_unique()
     )
     each = each.sort("item", "worker")
-    votes = Votes(
-        *(each.get_column(name).to_numpy().astype(np.int64) for name in ("item", "worker", "label")),
-        *(lists[name] for name in ("item", "worker", "label")),
-    )
+    item, worker, label = (each.get_column(name).to_numpy().astype(np.int64) for name in ("item", "worker", "label"))
+    votes = Votes(item, worker, label, lists["item"], lists["worker"], lists["label"])
     workers = lists["worker"].len()
     again = (each.get_column("votes") - each.get_column("different")).to_numpy()
     several = (each.get_column("different") > 1).to_numpy()

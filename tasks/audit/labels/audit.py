@@ -10,7 +10,7 @@ there were, not that the model itself may be wrong about a class.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -262,14 +262,14 @@ def _classes(scores: pl.DataFrame, found: Confident, names: Sequence[str], count
     )
 
 
-def wilson(count: NDArray[np.int64], of: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def wilson(count: NDArray[Any], of: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The score interval of each share, at 95 %.
 
     Example:
         >>> [end.round(3).tolist() for end in wilson(np.array([0, 5]), np.array([10.0, 10.0]))]
         [[0.0, 0.237], [0.278, 0.763]]
     """
-    of = np.maximum(of, 1)
+    of = np.maximum(of, 1).astype(np.float64)
     share = count / of
     middle = share + _Z**2 / (2 * of)
     half = _Z * np.sqrt(share * (1 - share) / of + _Z**2 / (4 * of**2))

@@ -149,15 +149,17 @@ def out_of_fold(
     Returns:
         For each row whether its own class was among those that its model saw: of the others nothing can be said.
     """
-    from threadpoolctl import threadpool_limits
+    # Not declared by itself, and only private in what brings it: how many threads its numerical libraries use.
+    from sklearn.utils.parallel import _get_threadpool_controller
 
+    one_thread = _get_threadpool_controller()
     classes = int(labels.max(initial=0)) + 1
     seen = np.zeros(labels.size, np.bool_)
     numbers = np.unique(fold)
     for done, number in enumerate(numbers):
         held = np.flatnonzero(fold == number)
         others = np.flatnonzero(fold != number)
-        with threadpool_limits(limits=1):
+        with one_thread.limit(limits=1):
             fitted = model.make().fit(model.matrix[others], labels[others])
             known = np.asarray(fitted.classes_, np.int64)
             seen[held] = np.isin(labels[held], known)

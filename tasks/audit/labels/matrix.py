@@ -6,7 +6,7 @@ what they say (confident).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class Mapped:
             rows = min(step, self._entered - start)
             yield self._numbers[start : start + rows], self._part("r", start, rows)
 
-    def _part(self, mode: str, start: int, rows: int) -> np.memmap[tuple[int, int], np.dtype[np.float32]]:
+    def _part(self, mode: Any, start: int, rows: int) -> Any:  # noqa: ANN401  # numpy's stubs have no type for a map
         # Mapped anew each time: pages of a map that is gone count for nothing.
         offset = start * self.classes * np.dtype(np.float32).itemsize
-        return np.memmap(self._path, np.float32, mode, offset=offset, shape=(rows, self.classes))  # type: ignore[call-overload]  # numpy's stubs know the modes one by one
+        return np.memmap(self._path, np.float32, mode, offset=offset, shape=(rows, self.classes))
