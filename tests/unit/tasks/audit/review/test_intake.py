@@ -22,7 +22,7 @@ def taken(*rows: dict[str, str], supersede: bool = False, decided: tuple[Decisio
     return take(rows, known, reviewer=None, now=NOW, supersede=supersede)
 
 
-def row(record: int, **filled: str) -> dict[str, str]:
+def row(record: int, /, **filled: str) -> dict[str, str]:
     return {"record": str(RecordId(FILE, record)), "reviewer": "ada", **filled}
 
 
