@@ -204,8 +204,7 @@ def test_votes_are_kept_as_they_are_and_low_agreement_stops_the_run(home: Home) 
     assert outcome.audits[0].facts["alpha"] == 1
     (items, *_) = home.winnow("audit", "votes", "--table", "annotators.items", "--limit", "1")
     assert (items["item"], items["consensus"], items["votes"]) == ("i0", "no", 3)
-    home.dump(
-        "votes", "p1/a.csv", "item,worker,label\n" + "".join(rows).replace("w1,yes", "w1,no").replace("w2,no", "w2,yes")
-    )
+    apart = "".join(rows).replace("w1,yes", "w1,no").replace("w2,no", "w2,yes")
+    home.dump("votes", "p1/a.csv", f"item,worker,label\n{apart}")
     with pytest.raises(GateError, match="low agreement"):
         home.clean("votes", "second")
