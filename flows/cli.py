@@ -13,7 +13,18 @@ import sys
 
 import typer
 
-from flows import cli_diff, cli_erasure, cli_export, cli_gc, cli_inspect, cli_moves, cli_rebuild, cli_review, cli_run
+from flows import (
+    cli_diff,
+    cli_duplicates,
+    cli_erasure,
+    cli_export,
+    cli_gc,
+    cli_inspect,
+    cli_moves,
+    cli_rebuild,
+    cli_review,
+    cli_run,
+)
 
 app = typer.Typer(
     name="winnow",
@@ -26,6 +37,7 @@ app = typer.Typer(
 for group in (
     cli_run.COMMANDS,
     cli_inspect.COMMANDS,
+    cli_duplicates.COMMANDS,
     cli_moves.COMMANDS,
     cli_diff.COMMANDS,
     cli_export.COMMANDS,

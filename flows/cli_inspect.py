@@ -108,7 +108,7 @@ def versions(
     """Lists a data set's published versions, the newest first."""
     from flows.references import check_dataset
     from tasks.store.tags import read_tags
-    from tasks.store.versions import newest_versions, read_manifest
+    from tasks.store.versions import newest_versions, read_manifests
 
     with told(as_json=as_json):
         store = _store()
@@ -126,7 +126,7 @@ def versions(
                 "run_id": manifest.run_id,
                 "tags": [tag.name for tag in tags if tag.version == manifest.version],
             }
-            for manifest in (read_manifest(store, dataset, number) for number in numbers)
+            for manifest in read_manifests(store, dataset, numbers)
         ]
         if as_json:
             for each in found:
@@ -248,7 +248,11 @@ def _say_explained(found: Explanation) -> None:
         place = f"{visible(each.source)}" + (f", line {each.line}" if each.line is not None else "")
         span = f", bytes {each.offset} to {(each.offset or 0) + (each.length or 0)}" if each.offset is not None else ""
         of = f" of {each.duplicate_of}" if each.duplicate_of else ""
+        of += f", in conflict with {each.conflicts_with}" if each.conflicts_with else ""
+        of += f" of partition {visible(each.of_partition)}" if each.of_partition else ""
         say(f"{each.fate}{of}: {place}{span}; in {each.file}")
+        if each.differing:
+            say(f"  differs in {', '.join(each.differing)}")
         for rule, reason in zip(each.rules, each.reasons, strict=True):
             say(f"  {rule}: {visible(reason)}")
         for name, value in (each.values or {}).items():

@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import inspect
 import string
-from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
+from fractions import Fraction
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
@@ -17,13 +18,19 @@ from pydantic.dataclasses import dataclass
 from schemas.errors import DeclarationError, UnknownNameError, shown
 from schemas.records import LineEnd
 
-Keep = Literal["first", "last", "latest", "most_complete"]
+Keep = Literal["first", "last", "latest", "most_complete", "highest", "preferred"]
+#: The policies that look at what is in the rows, and the ones that need a column for it.
+CHOOSING = ("latest", "most_complete", "highest", "preferred")
+_BY = ("latest", "highest", "preferred")
 Missing = Literal["fail", "quarantine", "null"]
 Extra = Literal["fail", "quarantine", "ignore"]
 Format = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
 DeclaredEncoding = Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1252", "latin-1"]
 
 T = TypeVar("T")
+
+#: Decimals of a threshold are exact up to a millionth, so that sums of them stay whole numbers of 64 bits.
+_MOST_PARTS = 1_000_000
 
 
 @dataclass_transform(frozen_default=True)
@@ -191,28 +198,97 @@ class Source:
 
 
 @declared
+class Near:
+    """Which texts are nearly the same: those of which enough shingles, runs of words or characters, are shared.
+
+    Of similar texts the one that `keep` prefers survives, and each record that is removed is itself similar to the
+    survivor that it names. So a chain (A like B, B like C, A unlike C) keeps both A and C, and no two survivors are
+    similar.
+
+    Attributes:
+        column: the text that is compared, of records that are no exact duplicates.
+        jaccard: least share, of all shingles of both texts, that both have.
+        containment: least share, of the shingles of the text with fewer, that the other one has too: it finds a text
+            that was quoted whole in a longer one. Either this or `jaccard`.
+        words: words in a shingle.
+        characters: characters in a shingle, instead of words: for short texts, and for writing without spaces.
+
+    Example:
+        >>> Dedupe.Near("text", jaccard=0.85).words
+        3
+    """
+
+    column: str
+    jaccard: float | None = Field(default=None, gt=0, le=1)
+    containment: float | None = Field(default=None, gt=0, le=1)
+    words: int = Field(default=3, ge=1, le=64)
+    characters: int | None = Field(default=None, ge=1, le=64)
+
+    def __post_init__(self) -> None:
+        if (self.jaccard is None) == (self.containment is None):
+            found = f"jaccard={self.jaccard} and containment={self.containment}"
+            raise DeclarationError(found, expected="one of them", where="Dedupe.Near")
+        if self.characters is not None and self.words != 3:  # the default
+            raise DeclarationError("words and characters", expected="one of them", where="Dedupe.Near")
+        if self.least.denominator > _MOST_PARTS:
+            found = f"the threshold {self.threshold} has more decimals"
+            raise DeclarationError(found, expected="at most six", where="Dedupe.Near")
+
+    @property
+    def threshold(self) -> float:
+        """The least similarity of two texts that are nearly the same."""
+        return self.jaccard or self.containment or 1.0
+
+    @property
+    def least(self) -> Fraction:
+        """The threshold as it was written: 0.85 is 17/20, which no binary fraction is."""
+        return Fraction(repr(self.threshold))
+
+
+#: Within `Dedupe` the name is that of its attribute.
+_Near: TypeAlias = Near
+
+
+@declared
 class Dedupe:
     """Which records are the same one, and which of them survives.
 
     Attributes:
         key: columns that together identify a record; rows equal in all of them are duplicates. A row with a missing
             value in its key is the duplicate of none.
-        keep: the survivor: the `first` or `last` in the order of files and records, the `latest` by a column, or the
-            one with the fewest missing cells. Ties go to the first in that order.
-        by: the column that `latest` compares.
+        keep: the survivor: the `first` or `last` in the order of partitions (by name), files and records, the `latest`
+            or the one with the `highest` value by a column (a date, the share of annotators who agree), the
+            `most_complete` with the fewest missing cells, or the one of the `preferred` source. Ties go to the first in
+            that order.
+        by: the column that `latest`, `highest` and `preferred` compare; a missing value comes last.
+        prefer: its values from the most to the least preferred; one that is not among them comes after all of these.
+        across: whether records of the whole `dataset` are compared, or only those of the same `partition`: say that
+            where each dump is a full snapshot, in which yesterday's records come again.
         ignore: columns in which two rows of one key may differ without being in conflict, such as a number that the
             sender gives each row.
     """
 
+    Near: ClassVar[type[_Near]] = Near
+
     key: tuple[str, ...] = Field(min_length=1)
     keep: Keep = "first"
     by: str | None = None
+    prefer: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    across: Literal["dataset", "partition"] = "dataset"
 
     def __post_init__(self) -> None:
-        if (self.keep == "latest") != (self.by is not None):
+        if (self.keep in _BY) != (self.by is not None):
             raise DeclarationError(
-                f"keep={self.keep!r} with by={self.by!r}", expected="`by` with keep='latest' only", where="Dedupe(by)"
+                f"keep={self.keep!r} with by={self.by!r}",
+                expected=f"`by` with keep={', '.join(map(repr, _BY))} only",
+                where="Dedupe(by)",
+            )
+        if (self.keep == "preferred") != bool(self.prefer):
+            raise DeclarationError(
+                f"keep={self.keep!r} with prefer={list(self.prefer)!r}",
+                expected="`prefer`, the values of `by` from the best on, with keep='preferred' only",
+                where="Dedupe(prefer)",
             )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.audits import Audit
-from schemas.records import Books, DriftFinding, OutputFile, RawFile, RejectCount, RuleCount, StepCount
+from schemas.records import Across, Books, DriftFinding, OutputFile, RawFile, RejectCount, RuleCount, StepCount
 from schemas.registry import load_file
 from tasks.store.local import open_store
 
@@ -41,6 +41,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run_id: str
     reason: str = "run"
     dry_run: bool = False
+    beside_root: str | None = None
+    """Root of the store whose partitions this one is held against; None is the store itself."""
 
     def load(self) -> Dataset:
         """The declared data set."""
@@ -107,6 +109,8 @@ class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Ids of the erasures of whose records the files are free."""
     audits: tuple[Audit, ...] = ()
     """What the audits of the partition found."""
+    across: Across | None = None
+    """How the partition is held against the others."""
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

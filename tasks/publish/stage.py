@@ -102,7 +102,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     return _outcome(
         dataset,
         committed.manifest,
-        entry,
+        committed.manifest.partitions[job.partition],
         note,
         published=committed.published,
         broken_tables=settled.broken_tables,
@@ -142,6 +142,7 @@ def entry_of(job: Job, store: Store, staged: Staged, settled: Settled) -> Partit
         rejects=staged.rejects,
         steps=staged.steps,
         reviews=staged.reviews,
+        across=settled.across,
     )
     if any(file.role is Role.ERASED for file in entry.files):
         entry = recounted(store, job.dataset, entry)

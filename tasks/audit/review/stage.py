@@ -116,7 +116,7 @@ def _with_context(
     """The issues with the cells of their records: of the clean table, or as they came where they are set aside."""
     found = []
     for file in entry.files:
-        if file.role in (Role.CLEAN, Role.QUARANTINE):
+        if file.role in (Role.CLEAN, Role.QUARANTINE, Role.SUPERSEDED, Role.DISPUTED):
             rows = scan(store, [file_key(dataset, file.path)])
             cells = [pl.col(name).cast(pl.String).alias(f"_context.{name}") for name in columns]
             # What is looked for is little, and is what the rows are held against.
