@@ -13,20 +13,23 @@ if TYPE_CHECKING:
     from schemas import steps
     from schemas.corrections import Correction
     from schemas.dataset import Dataset
+    from schemas.labels import Annotators, Labels
     from schemas.policies import Dedupe, Drift, Gates, Limits, Retention, Schedule, Source
     from schemas.records import Severity
 
 __all__ = [
-    "Correction", "Dataset", "Dedupe", "Drift", "Gates", "Limits", "Retention", "Schedule", "Severity", "Source",
-    "steps",
+    "Annotators", "Correction", "Dataset", "Dedupe", "Drift", "Gates", "Labels", "Limits", "Retention", "Schedule",
+    "Severity", "Source", "steps",
 ]  # fmt: skip
 
 _HOMES = {
+    "Annotators": "schemas.labels",
     "Correction": "schemas.corrections",
     "Dataset": "schemas.dataset",
     "Dedupe": "schemas.policies",
     "Drift": "schemas.policies",
     "Gates": "schemas.policies",
+    "Labels": "schemas.labels",
     "Limits": "schemas.policies",
     "Retention": "schemas.policies",
     "Schedule": "schemas.policies",

@@ -16,6 +16,7 @@ from pydantic import Field
 from schemas.columns import ColumnSpec, columns_of
 from schemas.corrections import Correction
 from schemas.errors import DeclarationError, UnknownNameError, shown
+from schemas.labels import Annotators, Labels
 from schemas.policies import CHOOSING, Dedupe, Gates, Retention, Schedule, Source, declared
 from schemas.records import Severity
 from schemas.rules import Rule, derive_rules
@@ -30,6 +31,13 @@ _RECORD_RULES = {
     "extra_column": "the record has a column or a key that the model does not declare",
     "missing_column": "the record lacks a column or a key that the model declares",
 }
+#: What a decision of a reviewer can do to its record, beside putting another label in the place of the wrong one.
+_REVIEW_RULES = {
+    "reviewed_out": "a reviewer decided that the record teaches nothing",
+    "reviewed_other": "a reviewer's decision found its record, but not the label that it was made about",
+}
+#: The rule that counts labels that look wrong.
+LABEL_ERROR = "label_error"
 
 
 @declared
@@ -46,6 +54,8 @@ class Dataset:
         gates: when a whole run must stop.
         retention: which versions are kept.
         schedule: when its nightly run starts; None leaves that to you.
+        labels: a column whose labels are looked through for wrong ones.
+        annotators: votes of several people on the same things, one a row.
         name: the name of the declaring file; set by the registry.
     """
 
@@ -58,6 +68,8 @@ class Dataset:
     gates: Gates = Gates()
     retention: Retention = Retention()
     schedule: Schedule | None = None
+    labels: Labels | None = None
+    annotators: Annotators | None = None
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -78,6 +90,10 @@ class Dataset:
             yield from (("Dedupe(key)", column) for column in self.dedupe.key)
             yield from (("Dedupe(ignore)", column) for column in self.dedupe.ignore)
             yield from (("Dedupe(by)", column) for column in (self.dedupe.by,) if column)
+        if self.labels:
+            yield from (("Labels", column) for column in self.labels.columns)
+        if self.annotators:
+            yield from (("Annotators", column) for column in self.annotators.columns)
         yield from (("Drift(renamed)", column) for column in self.source.drift.renamed.values())
 
     def _check_renamed(self, known: Sequence[str]) -> None:
@@ -122,7 +138,17 @@ class Dataset:
             rules.append(self._rule(f"{column}.expect", column, "expect", reason, default=Severity.FAIL))
         if self.dedupe:
             rules.append(self._conflict_rule(self.dedupe))
+        if self.labels:
+            rules += self._label_rules(self.labels)
         return tuple(rules)
+
+    def _label_rules(self, labels: Labels) -> Iterator[Rule]:
+        column, sets_aside = labels.column, labels.action == "quarantine"
+        for check, reason in _REVIEW_RULES.items():
+            yield self._rule(f"{column}.{check}", column, check, reason)
+        reason = "a model that did not see it is sure of another label"
+        default = Severity.QUARANTINE if sets_aside else Severity.WARN
+        yield self._rule(f"{column}.{LABEL_ERROR}", column, LABEL_ERROR, reason, default=default, kind="across_rows")
 
     def _conflict_rule(self, dedupe: Dedupe) -> Rule:
         # A policy that compares content chooses between rows that differ; first and last would choose by luck.

@@ -50,7 +50,9 @@ if TYPE_CHECKING:
 #: How often a partition's files are begun to be written.
 _ATTEMPTS = 3
 #: The order of a partition's files in its manifest.
-_ORDER = [Role.CLEAN, Role.QUARANTINE, Role.DUPLICATES, Role.REJECTS, Role.REPAIRS, Role.ERASED, *TOUCHED[1:]]
+_ORDER = [
+    Role.CLEAN, Role.QUARANTINE, Role.DUPLICATES, Role.REJECTS, Role.REPAIRS, Role.ERASED, *TOUCHED[1:], Role.AUDIT,
+]  # fmt: skip
 
 
 class Rows(NamedTuple):
