@@ -87,7 +87,13 @@ def show(dataset: DatasetName, *, as_json: AsJson = False) -> None:
 
 
 def _policies(card: Card) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return ("steps", card.steps), ("dedupe", card.dedupe), ("gates", card.gates), ("keeps", card.retention)
+    return (
+        ("steps", card.steps),
+        ("dedupe", card.dedupe),
+        ("gates", card.gates),
+        ("keeps", card.retention),
+        ("fit", card.fitness),
+    )
 
 
 def _column(column: ColumnCard) -> tuple[str, str, str]:

@@ -13,21 +13,43 @@ if TYPE_CHECKING:
     from schemas import steps
     from schemas.corrections import Correction
     from schemas.dataset import Dataset
+    from schemas.fitness import Coverage, Group, Leakage, Shift, Split
     from schemas.policies import Dedupe, Drift, Gates, Limits, Retention, Source
     from schemas.records import Severity
 
-__all__ = ["Correction", "Dataset", "Dedupe", "Drift", "Gates", "Limits", "Retention", "Severity", "Source", "steps"]
+__all__ = [
+    "Correction",
+    "Coverage",
+    "Dataset",
+    "Dedupe",
+    "Drift",
+    "Gates",
+    "Group",
+    "Leakage",
+    "Limits",
+    "Retention",
+    "Severity",
+    "Shift",
+    "Source",
+    "Split",
+    "steps",
+]
 
 _HOMES = {
     "Correction": "schemas.corrections",
+    "Coverage": "schemas.fitness",
     "Dataset": "schemas.dataset",
     "Dedupe": "schemas.policies",
     "Drift": "schemas.policies",
     "Gates": "schemas.policies",
+    "Group": "schemas.fitness",
+    "Leakage": "schemas.fitness",
     "Limits": "schemas.policies",
     "Retention": "schemas.policies",
     "Severity": "schemas.records",
+    "Shift": "schemas.fitness",
     "Source": "schemas.policies",
+    "Split": "schemas.fitness",
 }
 
 

@@ -11,11 +11,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pandera.polars as pa
+import polars as pl
 from pydantic import Field
 
-from schemas.columns import ColumnSpec, columns_of
+from schemas.columns import ColumnSpec, columns_of, is_key
 from schemas.corrections import Correction
 from schemas.errors import DeclarationError, UnknownNameError, shown
+from schemas.fitness import Coverage, Leakage, Shift, Split
 from schemas.policies import Dedupe, Gates, Retention, Source, declared
 from schemas.records import Severity
 from schemas.rules import Rule, derive_rules
@@ -45,6 +47,10 @@ class Dataset:
         severities: rule id -> severity, for rules whose default is not wanted.
         gates: when a whole run must stop.
         retention: which versions are kept.
+        split: which rows are for training, validation and test; None makes no such column.
+        coverage: which groups of rows must be there.
+        leakage: what is looked for that would make a test score too good; None looks for nothing.
+        shift: which drift of values is too much; None looks for none.
         name: the name of the declaring file; set by the registry.
     """
 
@@ -56,6 +62,10 @@ class Dataset:
     severities: dict[str, Severity] = Field(default_factory=dict)
     gates: Gates = Gates()
     retention: Retention = Retention()
+    split: Split | None = None
+    coverage: Coverage = Coverage()
+    leakage: Leakage | None = None
+    shift: Shift | None = None
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -64,6 +74,7 @@ class Dataset:
             if name not in known:
                 raise UnknownNameError.of("column", name, known, where=where)
         self._check_renamed(known)
+        self._check_split(known)
         self._check_rules()
 
     def _named_columns(self) -> Iterator[tuple[str, str]]:
@@ -76,6 +87,30 @@ class Dataset:
             yield from (("Dedupe(ignore)", column) for column in self.dedupe.ignore)
             yield from (("Dedupe(by)", column) for column in (self.dedupe.by,) if column)
         yield from (("Drift(renamed)", column) for column in self.source.drift.renamed.values())
+        for policy in (self.split, self.coverage, self.leakage, self.shift):
+            if policy is not None:
+                own = {self.split.column} if self.split and policy is not self.split else set()
+                yield from ((type(policy).__name__, column) for column in policy.columns if column not in own)
+
+    def _check_split(self, known: Sequence[str]) -> None:
+        if self.split is None:
+            return
+        if self.split.column in known:
+            raise DeclarationError(
+                f"the model has a column {shown(self.split.column)}",
+                where="Split(column)",
+                fix="Name the split's column otherwise: Split(..., column=...).",
+            )
+        types = {column.name: column.dtype for column in self.columns}
+        for name in self.split.keys:
+            if not is_key(types[name]):
+                raise DeclarationError(
+                    f"{shown(name)} is of {types[name]}",
+                    expected="text, categories, whole numbers, dates or truth values",
+                    where="Split(by)",
+                )
+        if self.split.at and not isinstance(types[self.split.at], pl.Date | pl.Datetime):
+            raise DeclarationError(f"{shown(self.split.at)} is of {types[self.split.at]}", where="Split(at)")
 
     def _check_renamed(self, known: Sequence[str]) -> None:
         for name in self.source.drift.renamed:
