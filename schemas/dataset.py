@@ -14,6 +14,7 @@ import pandera.polars as pa
 import polars as pl
 from pydantic import Field
 
+from schemas.categories import Value, categories_of
 from schemas.columns import ColumnSpec, columns_of, is_key
 from schemas.corrections import Correction
 from schemas.errors import DeclarationError, UnknownNameError, shown
@@ -48,7 +49,7 @@ class Dataset:
         gates: when a whole run must stop.
         retention: which versions are kept.
         split: which rows are for training, validation and test; None makes no such column.
-        coverage: which groups of rows must be there.
+        coverage: which groups of rows must be there; None counts none.
         leakage: what is looked for that would make a test score too good; None looks for nothing.
         shift: which drift of values is too much; None looks for none.
         name: the name of the declaring file; set by the registry.
@@ -63,7 +64,7 @@ class Dataset:
     gates: Gates = Gates()
     retention: Retention = Retention()
     split: Split | None = None
-    coverage: Coverage = Coverage()
+    coverage: Coverage | None = None
     leakage: Leakage | None = None
     shift: Shift | None = None
     name: str = ""
@@ -75,6 +76,7 @@ class Dataset:
                 raise UnknownNameError.of("column", name, known, where=where)
         self._check_renamed(known)
         self._check_split(known)
+        self._check_groups()
         self._check_rules()
 
     def _named_columns(self) -> Iterator[tuple[str, str]]:
@@ -121,6 +123,17 @@ class Dataset:
                     where="Drift(renamed)",
                 )
 
+    def _check_groups(self) -> None:
+        named = dict.fromkeys(name for group in (self.coverage.groups if self.coverage else ()) for name in group.keys)
+        bands = {name for group in (self.coverage.groups if self.coverage else ()) for name in group.bands}
+        for name in named:
+            if name in self.personal and name not in bands and name not in self.categories:
+                raise DeclarationError(
+                    f"{shown(name)} is personal, and its values would stand in the report",
+                    where="Coverage(groups)",
+                    fix="Declare its categories with isin, or its bands.",
+                )
+
     def _check_rules(self) -> None:
         ids = [rule.id for rule in self.rules]
         twice = sorted(rule_id for rule_id, times in Counter(ids).items() if times > 1)
@@ -131,6 +144,11 @@ class Dataset:
     def columns(self) -> tuple[ColumnSpec, ...]:
         """The model's columns in their order."""
         return columns_of(self.model)
+
+    @functools.cached_property
+    def categories(self) -> dict[str, tuple[Value, ...]]:
+        """The declared values of each column that has them."""
+        return categories_of(self.model)
 
     @functools.cached_property
     def rules(self) -> tuple[Rule, ...]:

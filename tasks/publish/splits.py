@@ -52,7 +52,7 @@ def assigned(split: Split) -> pl.Expr:
 
     Example:
         >>> rows = pl.DataFrame({"_file": ["f"] * 4, "_record": [1, 2, 3, 4], "user": ["ann", "bob", "cy", "ann"]})
-        >>> rows.select(assigned(Split(by="user", test=0.5)))["split"].to_list()
+        >>> rows.select(assigned(Split(by="user", test=0.5, salt="2")))["split"].to_list()
         ['train', 'test', 'test', 'train']
     """
     if split.at is not None:

@@ -123,10 +123,12 @@ def _fitness(dataset: Dataset) -> Iterator[str]:
         times = ", ".join(f"{name} from {moment}" for name, moment in moments if moment)
         strata = f", alike in each {split.stratify}" if split.stratify else ""
         yield f"split by {split.at}: {times}" if split.at else f"split by {', '.join(split.keys)}: {shares}{strata}"
-    for group in dataset.coverage.groups:
+    for group in dataset.coverage.groups if dataset.coverage else ():
         floors = {"rows": group.min_rows, "share": group.min_share}
         told = ", ".join(f"at least {floor:g} {what}" for what, floor in floors.items() if floor is not None)
-        yield f"each {group.name}: {told or 'counted'}" + (f" ({dataset.coverage.action})" if told else "")
+        yield f"each {group.name}: {told or 'counted'}" + (
+            f" ({dataset.coverage.action})" if told and dataset.coverage else ""
+        )
     if leakage := dataset.leakage:
         yield f"leaks are looked for ({leakage.action})"
     if shift := dataset.shift:
