@@ -46,6 +46,8 @@ class Role(enum.StrEnum):
     DUPLICATES = "duplicates"
     ERASED = "erased"
     """Places of records that were erased, and nothing of what was in them."""
+    AUDIT = "audit"
+    """Tables of audits, each file with columns of its own; see schemas/audits.py. No fate of a record."""
 
 
 #: Names of the columns that Winnow adds. All begin with an underscore, which a declared column may not.
@@ -280,8 +282,11 @@ class OutputFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
-class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that a manifest says of one partition. Holds nothing that differs between two runs over the same input."""
+class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """All that a manifest says of one partition. Holds nothing that differs between two runs over the same input.
+
+    What is as by default is not written, so that a new field leaves the digests of those who don't use it as they were.
+    """
 
     partition: str
     contract: str
@@ -297,6 +302,8 @@ class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rules that at least one row broke."""
     rejects: tuple[RejectCount, ...]
     steps: tuple[StepCount, ...]
+    reviews: tuple[str, ...] = ()
+    """Ids of the imported reviews that decide on records of its inputs, sorted; see tasks/audit/review."""
 
     @property
     def total(self) -> Books:
@@ -331,6 +338,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replaced: dict[str, str] = {}
     """Of the version of an erasure: sha256 of each older manifest that it replaced -> sha256 of what is in its
     place, so that the chain of manifests leads over them."""
+    audits: tuple[OutputFile, ...] = ()
+    """Tables of the audits of the whole version, as it was to be when it was committed. No part of the digest: other
+    than the data they may depend on the versions before."""
     parent_sha256: str | None = None
     """sha256 of the parent's manifest as it is stored: whoever knows the newest one's knows that of all before it."""
     format: int = 1

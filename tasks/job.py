@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from schemas.audits import Audit
 from schemas.records import Books, DriftFinding, OutputFile, RawFile, RejectCount, RuleCount, StepCount
 from schemas.registry import load_file
 from tasks.store.local import open_store
@@ -97,9 +98,11 @@ class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: tuple[RuleCount, ...]
     """Every rule about rows, those that no row broke too."""
     broken_tables: tuple[str, ...]
+    """Ids of the rules about the whole table that the clean table breaks."""
     erasures: tuple[str, ...] = ()
     """Ids of the erasures of whose records the files are free."""
-    """Ids of the rules about the whole table that the clean table breaks."""
+    audits: tuple[Audit, ...] = ()
+    """What the audits of the partition found."""
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,3 +120,5 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rejects: tuple[RejectCount, ...]
     drift: dict[str, tuple[DriftFinding, ...]] = {}
     """Path of a raw file -> in which ways its columns are not the declared ones; files without any are left out."""
+    audits: tuple[Audit, ...] = ()
+    """What the declared audits found, of the partition and of the whole version."""

@@ -15,6 +15,7 @@ import polars as pl
 
 from schemas.errors import DumpChangedError, shown
 from schemas.records import FILE, INPUT, LINEAGE, RAW, RECORD, Role, RuleCount, Severity
+from tasks.audit.stage import audit_partition, keep
 from tasks.dedupe import ledger
 from tasks.dedupe.candidates import Candidates
 from tasks.dedupe.exact import PLACE
@@ -23,7 +24,7 @@ from tasks.dedupe.verdicts import Limits, Verdicts
 from tasks.erasure.blanking import is_blank
 from tasks.erasure.journal import tombstones
 from tasks.erasure.matching import in_bytes, in_cells, in_typed
-from tasks.erasure.withdrawal import withdrawn
+from tasks.erasure.withdrawal import is_one_of, placed, withdrawn
 from tasks.ingest.listing import open_raw, stamp_of
 from tasks.job import Job, Settled, Staged, StagedFile
 from tasks.normalise.plan import NormalisePlan
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from schemas.dataset import Dataset
     from schemas.fitness import Split
     from schemas.records import OutputFile
+    from tasks.audit.stage import Kept
     from tasks.dedupe.candidates import Block
     from tasks.dedupe.verdicts import Found
     from tasks.store.home import Store
@@ -73,13 +75,15 @@ def settle(job: Job, store: Store, dataset: Dataset, staged: Staged, *, limits: 
         frames, erased = partition.frames()
         cleaning = cleaning_id(staged.contract, staged.inputs, erased)
         files, counted = _written(job, store, partition, frames, cleaning)
+        audited = partition.audited(cleaning, erased)
         return Settled(
             cleaning=cleaning,
             contract=staged.contract,
-            files=files,
+            files=(*files, *audited.files),
             rules=partition.counts(counted),
             broken_tables=partition.broken_tables(),
             erasures=partition.tombstones.ids,
+            audits=audited.audits,
         )
 
 
@@ -273,6 +277,12 @@ class _Partition:
             for rule in self.dataset.rules
             if rule.kind != "table"
         )
+
+    def audited(self, cleaning: str, erased: Sequence[str]) -> Kept:
+        """What the declared audits find of the rows to be kept, and their tables."""
+        results = audit_partition(self.dataset, self._clean())
+        gone = is_one_of(placed(erased)) if erased else None
+        return keep(self.store, self.job.dataset, self.job.partition, cleaning, results, scope="partition", gone=gone)
 
     def broken_tables(self) -> tuple[str, ...]:
         """Rules about the whole table that the rows to be kept break."""

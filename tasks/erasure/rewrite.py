@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
+from tasks.audit.stage import kept_without
 from tasks.erasure.copies import keep_copies, without_erased
 from tasks.erasure.journal import Replacement
 from tasks.erasure.search import frames_of
-from tasks.erasure.withdrawal import withdrawn
+from tasks.erasure.withdrawal import is_one_of, placed, withdrawn
 from tasks.publish.balance import FATES, check_balance
 from tasks.publish.contract import cleaning_id
 from tasks.publish.originals import original
@@ -59,6 +60,8 @@ def rewritten(
     if withdrawal.fates:
         cleaning = cleaning_id(entry.contract, entry.inputs, withdrawal.ids)
         files = _written(store, dataset, entry, withdrawal.frames, cleaning)
+        gone = is_one_of(placed(withdrawal.ids))
+        files = (*files, *kept_without(store, dataset, entry.partition, cleaning, entry.files, gone))
         books = check_balance(read_back(store, dataset, files, entry.inputs))
         made = msgspec.structs.replace(entry, cleaning=cleaning, files=files, books=books)
         made = recounted(store, dataset, made)

@@ -28,6 +28,7 @@ from tasks.store.versions import read_manifest, stored_head
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from schemas.records import OutputFile
     from tasks.store.home import Store
 
 #: Each lost race is another run's version, so that this many in a row mean that something else is wrong.
@@ -59,6 +60,7 @@ def commit(
     erasures: Iterable[str] | None = None,
     erased: Iterable[str] = (),
     replaced: Mapping[str, str] | None = None,
+    audits: tuple[OutputFile, ...] = (),
 ) -> Committed:
     """Publishes a change as the next version, unless the newest one has the same content already.
 
@@ -73,6 +75,7 @@ def commit(
             is enough that none of its files was erased.
         erased: ids of erasures that this commit completes.
         replaced: sha256 of the older manifests that it replaces -> sha256 of what comes in their place.
+        audits: tables of the audits of the whole version.
         now: with a time zone; becomes the manifest's `created_at`, unless the newest version's is later: the clock of
             one of two machines is wrong then, and that times rise with the numbers is worth more (`version_as_of`).
 
@@ -105,6 +108,7 @@ def commit(
             partitions=partitions,
             erasures=tuple(sorted({*before, *erased})),
             replaced=dict(replaced or {}),
+            audits=audits,
         )
         candidate = chained(candidate, stored.data if stored else None)
         if _published(store, candidate):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from schemas.errors import DeclarationError, StoreError
 from schemas.records import PartitionEntry, Role, RuleCount
 from tasks.audit import gates
+from tasks.audit.stage import audit_version, stopped_by
 from tasks.erasure.copies import keep_copies, without_erased
 from tasks.ingest.listing import open_raw
 from tasks.ingest.stage import same_files
@@ -28,6 +29,7 @@ from tasks.store.versions import head
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from schemas.audits import Audit
     from schemas.dataset import Dataset
     from schemas.records import Manifest
     from tasks.store.home import Store
@@ -68,9 +70,13 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     check_known(store, job.dataset, settled.erasures)
     entry = entry_of(job, store, staged, settled)
     verdicts = [(rule, rule.id not in settled.broken_tables) for rule in dataset.rules if rule.kind == "table"]
-    gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, entry.rules, verdicts))
+    version = audit_version(store, dataset, entry)
+    audits = (*settled.audits, *version.audits)
+    found = (*gates.findings(dataset.gates, entry.total, entry.rules, verdicts), *stopped_by(audits))
+    gates.stop(job.dataset, job.partition, found)
     if job.dry_run:
-        return _outcome(dataset, None, entry, "dry run: nothing was published", broken_tables=settled.broken_tables)
+        note = "dry run: nothing was published"
+        return _outcome(dataset, None, entry, note, broken_tables=settled.broken_tables, audits=audits)
     keep_copies(store, job.dataset, entry, lambda raw: open_raw(f"{job.raw_root}/{raw.path}"))
     keep_contract(store, settled.contract, contract_of(dataset, job.declaration))
     check_lease(store, job.dataset, job.partition, job.run_id)
@@ -83,6 +89,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
         contract=settled.contract,
         now=dt.datetime.now(dt.UTC),
         erasures=settled.erasures,
+        audits=version.files,
     )
     # `winnow gc` may have taken them for a version's that was retired, until this one named them.
     keep_contract(store, settled.contract, contract_of(dataset, job.declaration))
@@ -95,6 +102,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
         note,
         published=committed.published,
         broken_tables=settled.broken_tables,
+        audits=audits,
     )
 
 
@@ -144,6 +152,7 @@ def _outcome(
     *,
     published: bool = False,
     broken_tables: Sequence[str] = (),
+    audits: tuple[Audit, ...] = (),
 ) -> Outcome:
     broken = {rule.id: rule.rows for rule in entry.rules}
     again = [f"{raw.path} has the same bytes as {raw.redelivery_of}" for raw in entry.inputs if raw.redelivery_of]
@@ -160,4 +169,5 @@ def _outcome(
         rules=tuple(RuleCount(rule.id, rule.severity, broken.get(rule.id, 0)) for rule in dataset.rules),
         rejects=entry.rejects,
         drift=entry.drift,
+        audits=audits,
     )

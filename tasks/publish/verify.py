@@ -147,6 +147,7 @@ def verify_version(
     findings, notes, reread = [*_manifest_findings(manifest), *chain], list(lineage.notes()), 0
     contracts, copies = _Contracts(store, manifest), set[str]()
     findings += contracts.findings
+    findings += [finding for file in manifest.audits for finding in _file_findings(store, dataset, file)]
     for name, entry in sorted(manifest.partitions.items()):
         progress(name, 0.0)
         damaged = list(_partition_findings(store, dataset, entry)) if _is_countable(entry) else []
@@ -238,6 +239,7 @@ class _Outline(msgspec.Struct):
     partitions: dict[str, _Listing]
     parent_sha256: str | None = None
     replaced: dict[str, str] = {}
+    audits: list[_Named] = []
 
 
 class _Lineage:
@@ -302,6 +304,7 @@ class _Lineage:
         listings = [listing for outline in outlines for listing in outline.partitions.values()]
         paths = {file.path for listing in listings for file in listing.files}
         paths |= {raw.archive for listing in listings for raw in listing.inputs if raw.archive}
+        paths |= {file.path for outline in self.outlines.values() if outline for file in outline.audits}
         named = {file_key(self.dataset, path) for path in paths}
         for prefix in (*(data_prefix(self.dataset, role) for role in Role), archive_prefix(self.dataset)):
             for key in self.store.list(prefix):
