@@ -14,6 +14,7 @@ import pandera.polars as pa
 import polars as pl
 from pydantic import Field
 
+import schemas.text_rules  # noqa: F401  # registers the checks that a field of a model can name
 from schemas.categories import Value, categories_of
 from schemas.columns import ColumnSpec, columns_of, is_key
 from schemas.corrections import Correction
@@ -93,9 +94,13 @@ class Dataset:
             if policy is not None:
                 own = {self.split.column} if self.split and policy is not self.split else set()
                 yield from ((type(policy).__name__, column) for column in policy.columns if column not in own)
+        if self.shift and self.shift.label:
+            yield "Shift(label)", self.shift.label
 
     def _check_split(self, known: Sequence[str]) -> None:
         if self.split is None:
+            if self.shift and self.shift.against == "test":
+                raise DeclarationError("there is no split", expected="Split(...)", where="Shift(against='test')")
             return
         if self.split.column in known:
             raise DeclarationError(

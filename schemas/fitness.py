@@ -243,12 +243,15 @@ class Shift:
     """Which drift of values is too much, and against what; `Drift` is about columns that a dump has or lacks.
 
     Attributes:
-        against: `previous` is the version before, a number is that version, `test` is the test split of the version.
-        columns: which columns; none named are all that are neither personal nor keys.
+        against: what the rows of the new partition are held against: the version before (`previous`), or the version
+            of a number. `test` holds the test split of the whole version against its train split instead.
+        columns: which columns; none named are all but keys.
         label: the column whose shift is told apart.
         max_psi: greatest population stability index of a column; 0.25 is the field's rule of thumb for a great change.
+        max_missing_rise: greatest difference of the share of missing cells.
         error_rate: chance of any false alarm among all columns of one run (Holm).
         classifier: whether a classifier is asked to tell the two apart, too (needs the extra `labels`).
+        max_accuracy: its greatest accuracy; one half is chance.
         action: what becomes of a run with drift.
     """
 
@@ -256,6 +259,8 @@ class Shift:
     columns: tuple[str, ...] = ()
     label: str | None = None
     max_psi: float = Field(default=0.25, gt=0)
+    max_missing_rise: float = Field(default=0.05, ge=0, le=1)
     error_rate: float = Field(default=0.01, gt=0, lt=1)
     classifier: bool = False
+    max_accuracy: float = Field(default=0.6, ge=0.5, lt=1)
     action: Action = "warn"

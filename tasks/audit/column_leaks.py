@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from schemas.records import FILE, LINEAGE, RECORD
+from tasks.audit.distances import chi_squared_tail
 from tasks.audit.intervals import holm, wilson
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def _skilled(tables: dict[str, pl.DataFrame], error: float) -> list[ColumnLeak]:
 def _constant(tables: dict[str, pl.DataFrame], policy: Leakage, personal: Collection[str]) -> list[ColumnLeak]:
     cases = [(name, *case) for name, table in tables.items() for case in _constant_in(table)]
     tried = sum(table[_LABEL].n_unique() for table in tables.values())
-    corrected = holm([case[-1] for case in cases] + [1.0] * (tried - len(cases)))[: len(cases)] if cases else []
+    corrected = holm([case[-1] for case in cases] + [1.0] * (tried - len(cases)))[: len(cases)].tolist()
     found = []
     for (name, label, value, rows, share, _), p_value in zip(cases, corrected, strict=True):
         if p_value <= policy.error_rate:
@@ -263,9 +264,9 @@ def _ordered(frame: pl.DataFrame, error: float) -> list[ColumnLeak]:
 
 
 def _association(table: pl.DataFrame) -> tuple[float, float]:
-    """p-value of independence (chi-squared, by Wilson and Hilferty's cube root) and Cramer's V, corrected for bias.
+    """p-value of independence (chi-squared), and Cramer's V, corrected for bias.
 
-    Bergsma, Journal of the Korean Statistical Society 42, 2013; Wilson and Hilferty, PNAS 17, 1931.
+    Bergsma, Journal of the Korean Statistical Society 42, 2013.
     """
     wide = (
         table.group_by(_VALUE, _LABEL)
@@ -284,15 +285,3 @@ def _association(table: pl.DataFrame) -> tuple[float, float]:
     phi = max(0.0, statistic / whole - freedom / (whole - 1))
     fewer = min(rows - (rows - 1) ** 2 / (whole - 1), columns - (columns - 1) ** 2 / (whole - 1)) - 1
     return chi_squared_tail(statistic, freedom), math.sqrt(phi / fewer) if fewer > 0 else 0.0
-
-
-def chi_squared_tail(statistic: float, freedom: int) -> float:
-    """Chance of a chi-squared value as great as this one, to about two digits; exact enough to compare with 0.01.
-
-    Example:
-        >>> round(chi_squared_tail(18.31, 10), 3)
-        0.05
-    """
-    spread = 2 / (9 * freedom)
-    z = ((statistic / freedom) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
-    return 0.5 * math.erfc(z / math.sqrt(2))

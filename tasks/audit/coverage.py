@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 #: How a missing cell, and a value that is not among the declared ones, are called.
 MISSING, OTHER = "(missing)", "(other)"
-#: Findings that are told one by one.
-_TOLD = 100
+#: Findings that are told one by one; the table has all.
+_TOLD = 20
 _ROWS = "_rows"
 
 
@@ -223,8 +223,8 @@ def _scope_cells(
 ) -> Iterator[Cell]:
     keys = [f"k{number}" for number in range(len(group.keys))]
     rows = dict.fromkeys(combinations, 0)
-    for *values, count in named.group_by(keys).agg(pl.col(_ROWS).sum()).select(*keys, _ROWS).rows():
-        rows[tuple(values)] = count
+    for *raw, count in named.group_by(keys).agg(pl.col(_ROWS).sum()).select(*keys, _ROWS).rows():
+        rows[tuple(raw)] = count
     whole = sum(rows.values())
     for values, count in rows.items():
         interval = wilson(count, whole, confidence, together=len(rows))

@@ -173,9 +173,9 @@ def _more_than_chance(hashed: pl.DataFrame) -> bool:
     counts = hashed.group_by(_GROUP).agg(
         (pl.col(_SPLIT) == "train").sum().alias("train"), (pl.col(_SPLIT) != "train").sum().alias("held_out")
     )
-    train, held_out = counts["train"].sum(), counts["held_out"].sum()
-    twice = counts.filter(pl.col("train") > 1)["train"].sum()
-    across = counts.filter(pl.col("train") > 0)["held_out"].sum()
+    train, held_out = int(counts["train"].sum()), int(counts["held_out"].sum())
+    twice = int(counts.filter(pl.col("train") > 1)["train"].sum())
+    across = int(counts.filter(pl.col("train") > 0)["held_out"].sum())
     if not train or not held_out:
         return False
     pooled = (twice + across) / (train + held_out)
