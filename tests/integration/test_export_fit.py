@@ -1,4 +1,4 @@
-"""Exports for fitting: a model is fitted on each in three lines, nothing is learnt from the test split, all is typed."""
+"""Exports for fitting: a model is fitted on each in three lines, and nothing is learnt from the test split."""
 
 from __future__ import annotations
 
