@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import inspect
 import string
-from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
+from fractions import Fraction
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
@@ -24,6 +25,9 @@ Format = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
 DeclaredEncoding = Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1252", "latin-1"]
 
 T = TypeVar("T")
+
+#: Decimals of a threshold are exact up to a millionth, so that sums of them stay whole numbers of 64 bits.
+_MOST_PARTS = 1_000_000
 
 
 @dataclass_transform(frozen_default=True)
@@ -191,6 +195,58 @@ class Source:
 
 
 @declared
+class Near:
+    """Which texts are nearly the same: those of which enough shingles, runs of words or characters, are shared.
+
+    Of similar texts the one that `keep` prefers survives, and each record that is removed is itself similar to the
+    survivor that it names. So a chain (A like B, B like C, A unlike C) keeps both A and C, and no two survivors are
+    similar.
+
+    Attributes:
+        column: the text that is compared, of records that are no exact duplicates.
+        jaccard: least share, of all shingles of both texts, that both have.
+        containment: least share, of the shingles of the text with fewer, that the other one has too: it finds a text
+            that was quoted whole in a longer one. Either this or `jaccard`.
+        words: words in a shingle.
+        characters: characters in a shingle, instead of words: for short texts, and for writing without spaces.
+
+    Example:
+        >>> Dedupe.Near("text", jaccard=0.85).words
+        3
+    """
+
+    column: str
+    jaccard: float | None = Field(default=None, gt=0, le=1)
+    containment: float | None = Field(default=None, gt=0, le=1)
+    words: int = Field(default=3, ge=1, le=64)
+    characters: int | None = Field(default=None, ge=1, le=64)
+
+    def __post_init__(self) -> None:
+        if (self.jaccard is None) == (self.containment is None):
+            found = f"jaccard={self.jaccard} and containment={self.containment}"
+            raise DeclarationError(found, expected="one of them", where="Dedupe.Near")
+        if self.characters is not None and self.words != 3:  # the default
+            raise DeclarationError("words and characters", expected="one of them", where="Dedupe.Near")
+        if self.least.denominator > _MOST_PARTS:
+            found = f"the threshold {self.threshold} has more decimals"
+            raise DeclarationError(found, expected="at most six", where="Dedupe.Near")
+
+    @property
+    def threshold(self) -> float:
+        """The least similarity of two texts that are nearly the same."""
+        return self.jaccard or self.containment or 1.0
+
+    @property
+    def least(self) -> Fraction:
+        """The threshold as it was written: 0.85 is 17/20, which no binary fraction is."""
+        return Fraction(repr(self.threshold))
+
+
+#: Within `Dedupe` the name is that of its attribute.
+_Near: TypeAlias = Near
+
+
+@declared
 class Dedupe:
     """Which records are the same one, and which of them survives.
 
@@ -203,6 +259,8 @@ class Dedupe:
         ignore: columns in which two rows of one key may differ without being in conflict, such as a number that the
             sender gives each row.
     """
+
+    Near: ClassVar[type[_Near]] = Near
 
     key: tuple[str, ...] = Field(min_length=1)
     keep: Keep = "first"
