@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.errors import DeclarationError, shown
-from schemas.policies import declared
+from schemas.policies import Near, declared
 
 #: What becomes of a run of which a gate was broken: it is told, kept for a person, or stopped.
 Action = Literal["warn", "hold", "fail"]
@@ -214,6 +214,7 @@ class Leakage:
         entity: columns that tell whose a row is; those of `Split(by=...)` where none are named.
         event_time: a column of the moment at which the label was known.
         feature_times: columns of moments at which features were known; later than `event_time` they are leaks.
+        near: which texts are nearly the same and must be in one split; None compares their letters and digits only.
         ignore: columns that are no features, such as keys kept for joining.
         error_rate: expected share of false findings among the findings of one run.
         action: what becomes of a run with a leak.
@@ -223,6 +224,7 @@ class Leakage:
     entity: tuple[str, ...] = ()
     event_time: str | None = None
     feature_times: tuple[str, ...] = ()
+    near: Near | None = None
     ignore: tuple[str, ...] = ()
     error_rate: float = Field(default=0.01, gt=0, lt=1)
     action: Action = "hold"
@@ -234,7 +236,8 @@ class Leakage:
     @property
     def columns(self) -> tuple[str, ...]:
         """All declared columns that it reads by name."""
-        named = (*self.entity, *self.feature_times, *self.ignore, self.label, self.event_time)
+        near = self.near.column if self.near else None
+        named = (*self.entity, *self.feature_times, *self.ignore, self.label, self.event_time, near)
         return tuple(name for name in named if name)
 
 

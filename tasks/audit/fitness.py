@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from schemas.audits import AuditResult
+from tasks.audit.clusters import near_clusters
 from tasks.audit.column_leaks import features_of
 from tasks.audit.coverage import coverage
 from tasks.audit.leakage import leakage
@@ -35,8 +36,10 @@ def audit_leakage(candidate: Candidate) -> AuditResult:
     """What the candidate's splits share, and which of its columns tell too much."""
     dataset = candidate.dataset
     assert dataset.leakage is not None  # noqa: S101  # as above
+    near, split = dataset.leakage.near, dataset.split
+    clusters = near_clusters(candidate.rows, near) if near and split else None
     keys = _keys(dataset)
-    return leakage(candidate.rows, dataset.leakage, dataset.split, keys=keys, personal=dataset.personal)
+    return leakage(candidate.rows, dataset.leakage, split, keys=keys, personal=dataset.personal, clusters=clusters)
 
 
 def audit_shift(candidate: Candidate) -> AuditResult:

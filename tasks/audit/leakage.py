@@ -76,7 +76,8 @@ def leakage(
         clusters: near-duplicates as `_file`, `_record`, `cluster`, where they are known.
     """
     schema = rows.collect_schema()
-    away = {*keys, *policy.ignore, *policy.columns, *(split.columns if split else ())} - {policy.label}
+    times = {*policy.feature_times, *([policy.event_time] if policy.event_time else ())}
+    away = {*keys, *policy.ignore, *policy.entity, *times, *(split.columns if split else ())} - {policy.label}
     features = [name for name in features_of(schema, policy.label) if name not in away and name != _column(split)]
     shared = list(_shared(rows, policy, split, features, clusters)) if split else []
     late = list(_late(rows, policy, split))
