@@ -61,11 +61,11 @@ def masked_text(text: str, kind: Kind) -> str:
 
     Example:
         >>> masked_text("Call +1 212 555 0123 now", "phone")
-        'Call <PHONE> now'
+        'Call [PHONE] now'
     """
     parts, at = [], 0
     for start, stop in spans(text, kind):
-        parts += [text[at:start], f"<{kind.upper()}>"]
+        parts += [text[at:start], f"[{kind.upper()}]"]
         at = stop
     return "".join([*parts, text[at:]])
 

@@ -158,7 +158,7 @@ class Synonyms(Step):
 
 @declared
 class Mask(Step):
-    """Replaces personal data of one kind by the name of the kind: `<EMAIL>`.
+    """Replaces personal data of one kind by the name of the kind: `[EMAIL]`.
 
     Each kind is a step of its own, so that each is counted. The repair row holds the text as it was; erasures reach it.
     """

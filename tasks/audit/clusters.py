@@ -42,8 +42,8 @@ class _Part:
 class _InMemory:
     """What `tasks.store.spill.Spill` is, without a disk."""
 
-    def __init__(self, _name: str, *, by: str, numbers: int, at_once: int) -> None:
-        del by, at_once
+    def __init__(self, name: str, *, by: str, numbers: int, at_once: int) -> None:
+        del name, by, at_once  # of a spill to the disk
         self.rows = 0
         self._numbers, self._held = numbers, list[pl.DataFrame]()
 
