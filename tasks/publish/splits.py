@@ -3,7 +3,7 @@
 Belongs here: from a declared `Split` and rows to the name of each row's split. Does not belong here: writing the
 column (tasks/dedupe/stage), its balance (tasks/audit/coverage), or leaks between splits (tasks/audit/leakage).
 
-By entity, a row's point is the 64-bit xxHash (XXH3; Collet 2020) of salt and key, and each split has an interval of
+By entity, a row's point is the 64-bit xxHash (XXH3) of salt and key, and each split has an interval of
 points: test the lowest, then validation, then train. The point depends on nothing else, so that nothing can move a
 record. Stratified, the entities of a stratum are put in the order of their hashes, and their points are those of an
 additive recurrence with the golden ratio (Knuth, The Art of Computer Programming 3, section 6.4), which fill each

@@ -128,7 +128,12 @@ def test_tensors_are_mapped_and_standardised(loans: Job, tmp_path: Path) -> None
     x, y = load(tmp_path / "out", "train")
     assert isinstance(x, np.memmap)
     # What torch.from_numpy asks for: native, contiguous, writable; a change does not reach the file.
-    assert (x.dtype, y.dtype, x.flags.c_contiguous, x.flags.writeable) == (np.float32, np.int64, True, True)
+    assert (x.dtype, y.dtype, x.flags.c_contiguous, x.flags.writeable) == (
+        np.float32,
+        np.int64,
+        True,
+        True,
+    )  # typos: on purpose
     rows = open_version(open_store(loans.store_root), "loans").scan(Role.CLEAN).collect()
     whole = rows.filter(pl.col("split") == "train")
     assert abs(x[:, 1].mean()) < 0.1
@@ -196,7 +201,7 @@ def test_the_store_knows_of_the_copy(loans: Job, tmp_path: Path) -> None:
 
 def test_what_can_not_be_meant_is_told(loans: Job, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no column"):
-        exported(loans, tmp_path / "out", "sklearn", label="payed")
+        exported(loans, tmp_path / "out", "sklearn", label="settled")
     with pytest.raises(UsageError, match="no export for fitting"):
         load(tmp_path / "nothing")
     exported(loans, tmp_path / "out", "sklearn")

@@ -75,7 +75,7 @@ def test_what_does_not_fit_the_model_is_refused(policies: dict[str, object]) -> 
     [
         {"split": Split(by="usr", test=0.1)},
         {"split": Split(by="user", test=0.1, stratify="sexx")},
-        {"coverage": Coverage(groups=(Group("lvel"),))},
+        {"coverage": Coverage(groups=(Group("lev"),))},
         {"coverage": Coverage(groups=(Group("level"),), label="flg")},
         {"leakage": Leakage(label="flg")},
         {"shift": Shift(columns=("amout",))},  # typos: on purpose
