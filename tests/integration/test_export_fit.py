@@ -128,7 +128,7 @@ def test_tensors_are_mapped_and_standardised(loans: Job, tmp_path: Path) -> None
     x, y = load(tmp_path / "out", "train")
     assert isinstance(x, np.memmap)
     # What torch.from_numpy asks for: native, contiguous, writable; a change does not reach the file.
-    assert (x.dtype, y.dtype, x.flags.c_contiguous, x.flags.writeable) == (
+    assert (x.dtype, y.dtype, x.flags.c_contiguous, x.flags["W"]) == (
         np.float32,
         np.int64,
         True,
