@@ -277,7 +277,7 @@ def _beside(cell: Cell, reference: float) -> tuple[int, str, str]:
 def _balance(rows: pl.LazyFrame, split: Split, confidence: float) -> Iterator[Cell]:
     """The share of entities in each split, beside the declared one."""
     keys = [pl.col(name) for name in split.keys]
-    whole_keys = pl.all_horizontal(key.is_not_null() for key in keys)
+    whole_keys = pl.all_horizontal(key.is_not_null() for key in [*keys, pl.col(split.column)])
     entities = (
         rows.filter(whole_keys)
         .select(*keys, pl.col(split.column).cast(pl.String))

@@ -109,7 +109,8 @@ def _column(split: Split | None) -> str | None:
 def _shared(
     rows: pl.LazyFrame, policy: Leakage, split: Split, features: Sequence[str], clusters: pl.LazyFrame | None
 ) -> Iterator[Shared]:
-    rows = rows.with_columns(pl.col(split.column).cast(pl.String).alias(_SPLIT))
+    # Partitions that were cleaned before the split was declared have none.
+    rows = rows.with_columns(pl.col(split.column).cast(pl.String).alias(_SPLIT)).filter(pl.col(_SPLIT).is_not_null())
     seen = [*features, *([policy.label] if policy.label else [])]
     if entity := policy.entity or split.keys:
         whole = pl.all_horizontal(pl.col(name).is_not_null() for name in entity)

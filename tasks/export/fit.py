@@ -141,9 +141,11 @@ def _splits(store: Store, manifest: Manifest, dataset: Dataset) -> Mapping[str, 
     with legible(f"the clean tables of {manifest.dataset}"):
         rows = Snapshot(store, manifest).scan(Role.CLEAN).collect(engine="streaming")
     column = dataset.split.column if dataset.split else ""
-    if column and column not in rows.columns:
-        fix = f"Clean it again: winnow backfill {manifest.dataset} --stale"
-        raise UsageError(f"version {manifest.version} has no column {shown(column)}", where=manifest.dataset, fix=fix)
+    without = rows.height if column not in rows.columns else rows[column].null_count()
+    if column and without:
+        found = f"{without:,} of {rows.height:,} rows of version {manifest.version} have no {shown(column)}"
+        fix = "They were cleaned before it was declared: winnow backfill --stale cleans them again."
+        raise UsageError(found, where=manifest.dataset, fix=fix)
     named = rows.with_columns(pl.col(column).cast(pl.String) if column else pl.lit(TRAIN).alias("_split"))
     parts = named.partition_by(column or "_split", as_dict=True)
     found = {name: parts[name,].drop("_split", strict=False) for name in (TRAIN, VALIDATION, TEST) if (name,) in parts}
