@@ -28,6 +28,7 @@ from tasks.publish.task import publish
 from tasks.report.stage import report_owed
 from tasks.report.task import report
 from tasks.store.lease import lease
+from tasks.store.reviews import take_reviews
 from tasks.store.staging import staging
 
 if TYPE_CHECKING:
@@ -102,8 +103,9 @@ def _at_home(job: Job) -> Iterator[Job]:
         yield job
         return
     with tempfile.TemporaryDirectory(prefix="winnow-dry-run-") as folder:
-        there = msgspec.structs.replace(job, store_root=folder)
+        there = msgspec.structs.replace(job, store_root=folder, beside_root=job.store_root)
         take_along(job.open_store(), there.open_store(), job.dataset)
+        take_reviews(job.open_store(), there.open_store(), job.dataset)
         yield there
 
 

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from schemas.corrections import Correction
     from schemas.dataset import Dataset
     from schemas.fitness import Coverage, Group, Leakage, Shift, Split
+    from schemas.labels import Annotators, Labels
     from schemas.policies import Dedupe, Drift, Gates, Limits, Retention, Source
     from schemas.records import Severity
 
 __all__ = [
+    "Annotators",
     "Correction",
     "Coverage",
     "Dataset",
@@ -25,6 +27,7 @@ __all__ = [
     "Drift",
     "Gates",
     "Group",
+    "Labels",
     "Leakage",
     "Limits",
     "Retention",
@@ -36,6 +39,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Annotators": "schemas.labels",
     "Correction": "schemas.corrections",
     "Coverage": "schemas.fitness",
     "Dataset": "schemas.dataset",
@@ -44,6 +48,7 @@ _HOMES = {
     "Gates": "schemas.policies",
     "Group": "schemas.fitness",
     "Leakage": "schemas.fitness",
+    "Labels": "schemas.labels",
     "Limits": "schemas.policies",
     "Retention": "schemas.policies",
     "Severity": "schemas.records",

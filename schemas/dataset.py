@@ -20,7 +20,8 @@ from schemas.columns import ColumnSpec, columns_of, is_key
 from schemas.corrections import Correction
 from schemas.errors import DeclarationError, UnknownNameError, shown
 from schemas.fitness import Coverage, Leakage, Shift, Split
-from schemas.policies import Dedupe, Gates, Retention, Source, declared
+from schemas.labels import Annotators, Labels
+from schemas.policies import CHOOSING, Dedupe, Gates, Retention, Source, declared
 from schemas.records import Severity
 from schemas.rules import Rule, derive_rules
 from schemas.steps import Step
@@ -34,6 +35,13 @@ _RECORD_RULES = {
     "extra_column": "the record has a column or a key that the model does not declare",
     "missing_column": "the record lacks a column or a key that the model declares",
 }
+#: What a decision of a reviewer can do to its record, beside putting another label in the place of the wrong one.
+_REVIEW_RULES = {
+    "reviewed_out": "a reviewer decided that the record teaches nothing",
+    "reviewed_other": "a reviewer's decision found its record, but not the label that it was made about",
+}
+#: The rule that counts labels that look wrong.
+LABEL_ERROR = "label_error"
 
 
 @declared
@@ -53,6 +61,8 @@ class Dataset:
         coverage: which groups of rows must be there; None counts none.
         leakage: what is looked for that would make a test score too good; None looks for nothing.
         shift: which drift of values is too much; None looks for none.
+        labels: a column whose labels are looked through for wrong ones.
+        annotators: votes of several people on the same things, one a row.
         name: the name of the declaring file; set by the registry.
     """
 
@@ -68,6 +78,8 @@ class Dataset:
     coverage: Coverage | None = None
     leakage: Leakage | None = None
     shift: Shift | None = None
+    labels: Labels | None = None
+    annotators: Annotators | None = None
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -90,7 +102,10 @@ class Dataset:
             yield from (("Dedupe(ignore)", column) for column in self.dedupe.ignore)
             yield from (("Dedupe(by)", column) for column in (self.dedupe.by,) if column)
         yield from (("Drift(renamed)", column) for column in self.source.drift.renamed.values())
-        for policy in (self.split, self.coverage, self.leakage, self.shift):
+        yield from self._columns_of_policies()
+
+    def _columns_of_policies(self) -> Iterator[tuple[str, str]]:
+        for policy in (self.labels, self.annotators, self.split, self.coverage, self.leakage, self.shift):
             if policy is not None:
                 own = {self.split.column} if self.split and policy is not self.split else set()
                 yield from ((type(policy).__name__, column) for column in policy.columns if column not in own)
@@ -171,11 +186,21 @@ class Dataset:
             rules.append(self._rule(f"{column}.expect", column, "expect", reason, default=Severity.FAIL))
         if self.dedupe:
             rules.append(self._conflict_rule(self.dedupe))
+        if self.labels:
+            rules += self._label_rules(self.labels)
         return tuple(rules)
+
+    def _label_rules(self, labels: Labels) -> Iterator[Rule]:
+        column, sets_aside = labels.column, labels.action == "quarantine"
+        for check, reason in _REVIEW_RULES.items():
+            yield self._rule(f"{column}.{check}", column, check, reason)
+        reason = "a model that did not see it is sure of another label"
+        default = Severity.QUARANTINE if sets_aside else Severity.WARN
+        yield self._rule(f"{column}.{LABEL_ERROR}", column, LABEL_ERROR, reason, default=default, kind="across_rows")
 
     def _conflict_rule(self, dedupe: Dedupe) -> Rule:
         # A policy that compares content chooses between rows that differ; first and last would choose by luck.
-        chosen = dedupe.keep in ("latest", "most_complete")
+        chosen = dedupe.keep in CHOOSING
         reason = "another record has the same key and other content"
         default = Severity.WARN if chosen else Severity.QUARANTINE
         return self._rule(f"{self.key_name}.conflict", None, "conflict", reason, default=default, kind="across_rows")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.audits import Audit
-from schemas.records import Books, DriftFinding, OutputFile, RawFile, RejectCount, RuleCount, StepCount
+from schemas.records import Across, Books, DriftFinding, OutputFile, RawFile, RejectCount, RuleCount, StepCount
 from schemas.registry import load_file
 from tasks.store.local import open_store
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Column of the candidates that the conflict rule looks at: whether another record has the same key and other content.
 CONFLICT = "_conflict"
+#: The same of the label rule: whether the row's label looks wrong.
+MISLABELLED = "_mislabelled"
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +41,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run_id: str
     reason: str = "run"
     dry_run: bool = False
+    beside_root: str | None = None
+    """Root of the store whose partitions this one is held against; None is the store itself."""
 
     def load(self) -> Dataset:
         """The declared data set."""
@@ -82,6 +86,8 @@ class Staged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: tuple[StepCount, ...]
     contract: str
     """Fingerprint of the declaration and the code under which it was read."""
+    reviews: tuple[str, ...] = ()
+    """Ids of the reviews that decide about its records."""
 
     @property
     def inputs(self) -> tuple[RawFile, ...]:
@@ -103,6 +109,8 @@ class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Ids of the erasures of whose records the files are free."""
     audits: tuple[Audit, ...] = ()
     """What the audits of the partition found."""
+    across: Across | None = None
+    """How the partition is held against the others."""
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -80,12 +80,15 @@ SHELL = (
     "tasks/job.py",  # loads the declaration that it names
     "tasks/publish/commit.py",  # the one act of publishing is one of the store
     "tasks/publish/contract.py",  # hashes the code that gives a declaration its meaning
+    "tasks/publish/survivors.py",  # reads a version's partitions beside each other
+    "tasks/publish/reconcile.py",  # reads the partitions that share keys, and writes them anew
     "tasks/publish/originals.py",  # opens raw files in the dump or in the archive
     "tasks/publish/rollback.py",  # as commit
     "tasks/publish/verify.py",  # proves a version from its files alone
     "tasks/publish/written.py",  # reads back what was written
     "tasks/report/explain.py",  # finds one record in the ledger and in its dump
     "tasks/report/quarantine.py",  # reads the ledger
+    "tasks/report/duplicates.py",  # as quarantine
 )
 #: Modules of files, programs and networks, of the clock and of chance; `pathlib` save its pure half.
 IMPURE = (

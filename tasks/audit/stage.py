@@ -18,7 +18,7 @@ import msgspec
 import polars as pl
 
 from schemas.audits import Audit, AuditResult, Verdict
-from schemas.errors import StoreError
+from schemas.errors import StoreError, UnknownNameError
 from schemas.records import FILE, RECORD, Role
 from tasks.audit.gates import Finding
 from tasks.publish.digest import version_digest
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from schemas.dataset import Dataset
-    from schemas.records import OutputFile, PartitionEntry
+    from schemas.records import Manifest, OutputFile, PartitionEntry
     from tasks.store.home import Store
 
 #: Column of a candidate's rows that says from which partition each is.
@@ -102,9 +102,17 @@ def _shift(candidate: Candidate) -> AuditResult:
     return audit_shift(candidate)
 
 
+def _annotators(rows: Rows) -> AuditResult:
+    from tasks.audit.annotators.audit import audit
+
+    policy = rows.dataset.annotators
+    assert policy is not None  # noqa: S101  # for the type checker: called where it is declared
+    return audit(rows.clean.select(dict.fromkeys(policy.columns)).collect(), policy, rows.dataset.personal)
+
+
 #: Name of the policy in the declaration -> the audit that it asks for, which is called when the policy is declared.
 #: An entry imports its module inside the function: most data sets need none of them.
-PARTITION_AUDITS: Mapping[str, Callable[[Rows], AuditResult]] = {}
+PARTITION_AUDITS: Mapping[str, Callable[[Rows], AuditResult]] = {"annotators": _annotators}
 VERSION_AUDITS: Mapping[str, Callable[[Candidate], AuditResult]] = {
     "coverage": _coverage,
     "leakage": _leakage,
@@ -250,6 +258,47 @@ def read_audits(store: Store, dataset: str, files: Iterable[OutputFile]) -> tupl
             except msgspec.MsgspecError as error:
                 raise StoreError("its metadata tell of no audit", where=key) from error
     return tuple(found)
+
+
+def audits_of(store: Store, manifest: Manifest, *, partition: str | None = None) -> list[tuple[str | None, Audit]]:
+    """The audits of a version, each with its partition; None is the whole version.
+
+    Raises:
+        UnknownNameError: the version has no such partition.
+        StoreError: one can't be read.
+    """
+    found: list[tuple[str | None, Audit]] = []
+    for name in _wanted(manifest, partition):
+        found += [(name, audit) for audit in read_audits(store, manifest.dataset, manifest.partitions[name].files)]
+    if partition is None:
+        found += [(None, audit) for audit in read_audits(store, manifest.dataset, manifest.audits)]
+    return found
+
+
+def table_of(store: Store, manifest: Manifest, table: str, *, partition: str | None = None) -> pl.LazyFrame | None:
+    """A table of an audit, called `audit.table`, of all partitions that have it; None where none has.
+
+    Raises:
+        UnknownNameError: the version has no such partition.
+        StoreError: one can't be read.
+    """
+    audit, _, name = table.partition(".")
+    ending = f"-{audit}-{name}.parquet"
+    frames = []
+    for each in _wanted(manifest, partition):
+        files = [file for file in manifest.partitions[each].files if file.role is Role.AUDIT]
+        keys = [file_key(manifest.dataset, file.path) for file in files if file.path.endswith(ending)]
+        frames += [scan(store, [key]).select(pl.lit(each).alias(PARTITION), pl.all()) for key in keys]
+    whole = [file_key(manifest.dataset, file.path) for file in manifest.audits if file.path.endswith(ending)]
+    frames += [scan(store, [key]).select(pl.lit(None, pl.String).alias(PARTITION), pl.all()) for key in whole]
+    # What one partition's labels are another's need not be.
+    return pl.concat(frames, how="diagonal_relaxed") if frames else None
+
+
+def _wanted(manifest: Manifest, partition: str | None) -> list[str]:
+    if partition is not None and partition not in manifest.partitions:
+        raise UnknownNameError.of("partition", partition, manifest.partitions)
+    return sorted(manifest.partitions) if partition is None else [partition]
 
 
 def stopped_by(audits: Iterable[Audit]) -> tuple[Finding, ...]:

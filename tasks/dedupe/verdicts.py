@@ -9,8 +9,9 @@ does not survive is a duplicate; of the survivors, one that breaks a quarantinin
 rest is kept.
 
 Memory: duplicates, conflicts and uniqueness, of one column or several, are found by their keys alone, which go to the
-disk when they are many. A rule across rows that a declaration writes as an expression of its own may look at anything:
-for it all candidates are held in memory with the columns that it reads.
+disk when they are many. Labels are judged with the columns that a model reads in memory. A rule across rows that a
+declaration writes as an expression of its own may look at anything: for it all candidates are held in memory with the
+columns that it reads.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import polars as pl
 
-from schemas.records import Severity
+from schemas.dataset import LABEL_ERROR
+from schemas.records import CLUSTER, DIFFERING, Severity
 from tasks.dedupe.candidates import InOrder
 from tasks.dedupe.exact import PLACE, decide, representatives
 from tasks.dedupe.repeated import HASH, HASHES, ROW, gather, witnessed
-from tasks.job import CONFLICT
+from tasks.job import CONFLICT, MISLABELLED
 from tasks.validate import mask
 
 if TYPE_CHECKING:
@@ -59,11 +61,24 @@ class Spills(Protocol):
     def __call__(self, name: str, *, by: str, numbers: int, at_once: int) -> Parts: ...  # noqa: D102
 
 
+class JudgeOfLabels(Protocol):
+    """Says which labels look wrong; see `tasks.audit.labels`.
+
+    Attributes:
+        columns: those of the candidates that it reads.
+    """
+
+    columns: Sequence[str]
+
+    def judge(self, rows: pl.DataFrame) -> pl.Series: ...  # noqa: D102
+
+
 class Found(NamedTuple):
     """What was found of a block's rows; None where nothing was.
 
     Attributes:
-        duplicates: rows that do not survive: `_row` UInt64, `_of_input`, `_of_record`, `_differs` as in `Verdict`.
+        duplicates: rows that do not survive: `_row` UInt64, `_of_input`, `_of_record`, `_differs`, `_differing` and
+            `_cluster` as in `Verdict`.
         across: rows that break any rule across rows: `_row`, the mask's words, and `_other_input`, `_other_record`
             where the row is in conflict.
     """
@@ -80,7 +95,13 @@ class Verdicts:
     """
 
     def __init__(
-        self, candidates: Candidates, dataset: Dataset, rules: CompiledRules, spills: Spills, limits: Limits
+        self,
+        candidates: Candidates,
+        dataset: Dataset,
+        rules: CompiledRules,
+        spills: Spills,
+        limits: Limits,
+        labels: JudgeOfLabels | None = None,
     ) -> None:
         """Finds them.
 
@@ -90,11 +111,14 @@ class Verdicts:
             rules: its rules.
             spills: makes what takes rows that are too many.
             limits: how many that are.
+            labels: judges the labels of all survivors at once, where that is declared.
         """
         self._candidates, self._dataset, self._rules = candidates, dataset, rules
         self._names = [column.name for column in dataset.columns]
         self._spills, self._limits = spills, limits
         self._conflict = next((rule for rule in dataset.own_rules if rule.check == "conflict"), None)
+        self._labels = labels
+        self._mislabelled = next((rule for rule in dataset.own_rules if rule.check == LABEL_ERROR), None)
         self._duplicates = self._by_row("duplicates")
         self._across = self._by_row("across")
         self.broken: Counter[str] = Counter()
@@ -129,7 +153,7 @@ class Verdicts:
         duplicates, conflicts = (each.join(told, on=PLACE) for each in (verdict.duplicates, verdict.conflicts))
         if self._conflict and self._conflict.severity is not Severity.WARN:
             duplicates = duplicates.join(conflicts, on=PLACE, how="anti")
-        self._duplicates.add(duplicates.select(ROW, "_of_input", "_of_record", "_differs"))
+        self._duplicates.add(duplicates.select(ROW, "_of_input", "_of_record", "_differs", DIFFERING, CLUSTER))
         # Of the rows in conflict, those that did not survive are not judged; they count all the same.
         survivors = conflicts.join(duplicates, on=PLACE, how="anti")
         if self._conflict:
@@ -140,7 +164,7 @@ class Verdicts:
 
     def _judge(self) -> None:
         across = [part for part in self._rules.parts if part.rule.kind == "across_rows"]
-        wide = [part for part in across if part.rule != self._conflict]
+        wide = [part for part in across if part.rule not in (self._conflict, self._mislabelled)]
         self._several = len(across) > 1
         for number, part in enumerate(each for each in wide if each.unique):
             two_of_each = functools.partial(_two_of_each, part.unique)
@@ -152,6 +176,14 @@ class Verdicts:
             wanted = self._rules.columns_read(others)
             schema = pl.Schema({ROW: pl.UInt64(), **{name: self._candidates.schema[name] for name in wanted}})
             self._break(self._candidates.lazily(lambda: self._numbered_survivors(wanted), schema), others)
+        if self._labels and self._mislabelled:
+            self._judge_labels(self._labels, self._mislabelled)
+
+    def _judge_labels(self, judge: JudgeOfLabels, rule: Rule) -> None:
+        schema = {ROW: pl.UInt64(), **{name: self._candidates.schema[name] for name in judge.columns}}
+        rows = pl.concat([pl.DataFrame(schema=schema), *self._numbered_survivors(judge.columns)])
+        broken = judge.judge(rows).alias(MISLABELLED)
+        self._break(rows.select(ROW).with_columns(broken).lazy(), [rule])
 
     def _numbered_survivors(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         for block in self._survivors():

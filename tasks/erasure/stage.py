@@ -39,7 +39,15 @@ from tasks.erasure.sweep import left_over
 from tasks.publish.commit import commit, encoded
 from tasks.publish.digest import version_digest
 from tasks.store.documents import decoded
-from tasks.store.paths import archive_prefix, erasure_key, file_key, receipt_key, receipt_prefix, version_key
+from tasks.store.paths import (
+    archive_prefix,
+    erasure_key,
+    file_key,
+    index_prefix,
+    receipt_key,
+    receipt_prefix,
+    version_key,
+)
 from tasks.store.upkeep import check_upkeep, upkeep
 from tasks.store.versions import head, list_versions
 
@@ -187,7 +195,9 @@ class _Erasing:
         commit(
             self.store,
             self.name,
+            # What the person's records took from other partitions is given back with it.
             change=lambda partitions: _mapped(partitions, new),
+            keeps_up=True,
             reason="erasure",
             run_id=self.run_id,
             contract=newest.contract,
@@ -212,6 +222,9 @@ class _Erasing:
         self._note_changed({**reports, **dict.fromkeys([*unnamed, *sorted(copies)])})
         for key, data in reports.items():
             self.store.replace(key, data)
+        # It holds hashes of keys, and is made anew by the next run that needs it.
+        for key in self.store.list(index_prefix(self.name)):
+            self.store.delete(key)
         old = {file_key(self.name, file.path) for each in self.journal.replacements for file in each.before}
         check_upkeep(self.store, self.name, self.run_id)
         for key in sorted((old | set(unnamed) | copies) - needed):

@@ -122,10 +122,12 @@ def declared_label(dataset: Dataset) -> str:
     Raises:
         UsageError: it says none.
     """
+    if dataset.labels is not None:
+        return dataset.labels.column
     policies = (dataset.leakage, dataset.coverage, dataset.shift)
     found = next((policy.label for policy in policies if policy is not None and policy.label), None)
     if found is None:
-        fix = "Name it: --label COLUMN, or Leakage(label=...) in the declaration."
+        fix = "Name it: --label COLUMN, or Labels(...) in the declaration."
         raise UsageError("no label is declared", where=dataset.name, fix=fix)
     return found
 

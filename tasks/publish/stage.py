@@ -24,6 +24,7 @@ from tasks.publish.written import read_back, recounted
 from tasks.store import archive
 from tasks.store.contracts import keep_contract
 from tasks.store.lease import check_lease
+from tasks.store.reviews import concerning, read_reviews
 from tasks.store.versions import head
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def unchanged(job: Job, store: Store, dataset: Dataset) -> Outcome | None:
     if newest is None or entry is None or entry.contract != contract_fingerprint(job.declaration):
         return None
     if not same_files(job, dataset, entry.inputs):
+        return None
+    reviews = read_reviews(store, job.dataset) if dataset.labels else ()
+    if entry.reviews != concerning(reviews, {raw.sha256 for raw in entry.inputs}):
         return None
     if _missing_copies(store, job.dataset, entry):
         return None  # cleaning again publishes nothing, but keeps the copies anew
@@ -98,7 +102,7 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     return _outcome(
         dataset,
         committed.manifest,
-        entry,
+        committed.manifest.partitions[job.partition],
         note,
         published=committed.published,
         broken_tables=settled.broken_tables,
@@ -137,6 +141,8 @@ def entry_of(job: Job, store: Store, staged: Staged, settled: Settled) -> Partit
         rules=tuple(rule for rule in settled.rules if rule.rows),
         rejects=staged.rejects,
         steps=staged.steps,
+        reviews=staged.reviews,
+        across=settled.across,
     )
     if any(file.role is Role.ERASED for file in entry.files):
         entry = recounted(store, job.dataset, entry)

@@ -240,6 +240,21 @@ def receipt_key(dataset: str, erasure: str, version: int) -> str:
     return f"{receipt_prefix(dataset)}{erasure}-{version:012d}.json"
 
 
+def review_prefix(dataset: str) -> str:
+    """What the keys of all imported reviews of a data set begin with."""
+    return f"{dataset}/_reviews/"
+
+
+def review_key(dataset: str, review: str) -> str:
+    """Key of an imported review.
+
+    Example:
+        >>> review_key("trips", "9f86d081884c7d65")
+        'trips/_reviews/9f86d081884c7d65.json'
+    """
+    return f"{review_prefix(dataset)}{review}.json"
+
+
 def contract_key(dataset: str, fingerprint: str) -> str:
     """Key of the record of what a contract fingerprint stands for.
 
@@ -277,6 +292,11 @@ def archive_path(sha256: str, *, packed: bool) -> str:
 def archive_prefix(dataset: str) -> str:
     """What the keys of all archived copies of a data set begin with."""
     return f"{dataset}/{_ARCHIVE}/"
+
+
+def index_prefix(dataset: str) -> str:
+    """What the keys of all runs of the index of keys begin with; none of them is needed (see key_index)."""
+    return f"{dataset}/_keys/"
 
 
 def version_prefix(dataset: str) -> str:

@@ -24,13 +24,14 @@ from tests.benchmarks import groups
 from tests.benchmarks.figures import Bench, Figure, machine, show, write
 from tests.benchmarks.fitness import audit, lift
 from tests.benchmarks.homes import store
+from tests.benchmarks.labels import labels
 from tests.benchmarks.measured import ROOT
 from tests.benchmarks.memory import TIMES, memory
 from tests.benchmarks.near import near
 
 _WINNOW = ROOT / ".winnow"
 _SPEED = {"large": groups.large, "forms": groups.forms, "small": groups.small, "answers": groups.answers}
-_ALL = {**_SPEED, "memory": memory, "store": store, "near": near, "audit": audit, "lift": lift}
+_ALL = {**_SPEED, "memory": memory, "store": store, "near": near, "labels": labels, "audit": audit, "lift": lift}
 #: Bytes of disk for each row: 86 of the dump, and at most as many again for what is staged and for what is kept.
 _BYTES_PER_ROW = 260
 
