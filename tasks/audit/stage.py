@@ -84,6 +84,24 @@ class Kept(NamedTuple):
     files: tuple[OutputFile, ...] = ()
 
 
+def _coverage(candidate: Candidate) -> AuditResult:
+    from tasks.audit.fitness import audit_coverage
+
+    return audit_coverage(candidate)
+
+
+def _leakage(candidate: Candidate) -> AuditResult:
+    from tasks.audit.fitness import audit_leakage
+
+    return audit_leakage(candidate)
+
+
+def _shift(candidate: Candidate) -> AuditResult:
+    from tasks.audit.fitness import audit_shift
+
+    return audit_shift(candidate)
+
+
 def _annotators(rows: Rows) -> AuditResult:
     from tasks.audit.annotators.audit import audit
 
@@ -95,7 +113,11 @@ def _annotators(rows: Rows) -> AuditResult:
 #: Name of the policy in the declaration -> the audit that it asks for, which is called when the policy is declared.
 #: An entry imports its module inside the function: most data sets need none of them.
 PARTITION_AUDITS: Mapping[str, Callable[[Rows], AuditResult]] = {"annotators": _annotators}
-VERSION_AUDITS: Mapping[str, Callable[[Candidate], AuditResult]] = {}
+VERSION_AUDITS: Mapping[str, Callable[[Candidate], AuditResult]] = {
+    "coverage": _coverage,
+    "leakage": _leakage,
+    "shift": _shift,
+}
 
 
 def audit_partition(dataset: Dataset, clean: pl.LazyFrame) -> list[AuditResult]:

@@ -33,6 +33,7 @@ from tasks.erasure.withdrawal import is_one_of, placed, withdrawn
 from tasks.ingest.listing import open_raw, stamp_of
 from tasks.job import Job, Settled, Staged, StagedFile
 from tasks.normalise.plan import NormalisePlan
+from tasks.publish import splits
 from tasks.publish.contract import cleaning_id
 from tasks.publish.reconcile import Held, Rows, files_in_order
 from tasks.store.faults import translated
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from schemas.dataset import Dataset
+    from schemas.fitness import Split
     from schemas.records import OutputFile
     from tasks.audit.labels.judge import JudgeOfLabels
     from tasks.audit.stage import Kept
@@ -245,16 +247,31 @@ class _Partition:
         return ledger.named(rows, self.inputs)
 
     def _clean(self) -> pl.LazyFrame:
-        wanted = [*LINEAGE, *self.names]
+        split = self.dataset.split
+        wanted = [*LINEAGE, *self.names, *([split.column] if split else ())]
+        entities = self._entities(split) if split and split.stratify else None
 
         def blocks() -> Iterator[pl.DataFrame]:
-            for rows in self._kept():
-                # All rows of a block are of one file.
-                number = rows.item(0, INPUT) if rows.height else 0
-                yield rows.with_columns(pl.lit(self.inputs[number].sha256).alias(FILE)).select(wanted)
+            for rows in self._kept_of_files():
+                if split and entities is not None:
+                    yield splits.with_stratified(split, rows, entities).select(wanted)
+                else:
+                    yield rows.with_columns([splits.assigned(split)] if split else []).select(wanted)
 
         schema = {FILE: pl.String(), **self.candidates.schema}
+        if split:
+            schema[split.column] = splits.SPLIT_TYPE
         return self.candidates.lazily(blocks, pl.Schema({name: schema[name] for name in wanted}))
+
+    def _entities(self, split: Split) -> pl.DataFrame:
+        return splits.stratified(split, self._kept_of_files(), self.job.partition)
+
+    def _kept_of_files(self) -> Iterator[pl.DataFrame]:
+        """As `_kept`, with the sha256 of the file."""
+        for rows in self._kept():
+            # All rows of a block are of one file.
+            number = rows.item(0, INPUT) if rows.height else 0
+            yield rows.with_columns(pl.lit(self.inputs[number].sha256).alias(FILE))
 
     def _kept(self) -> Iterator[pl.DataFrame]:
         """The candidates that are kept, in their order."""

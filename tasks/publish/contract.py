@@ -42,6 +42,7 @@ _CODE = (
     "tasks/validate",
     "tasks/dedupe",
     "tasks/store/sinks.py",
+    "tasks/publish/splits.py",
     *_ERASING,
 )
 #: What decides on the bytes of an audit's tables, and on rows that it sets aside, where a declaration names the policy.
