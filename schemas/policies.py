@@ -323,9 +323,16 @@ class Gates:
         max_rejected: greatest share (0 to 1) of a partition's records that may be rejected.
         min_records: fewest records that a partition may have.
         allow_empty: whether a partition of which no record is kept may be published.
+        max_cluster: greatest number of records of one key that a partition may have.
+        max_removed: greatest share (0 to 1) that a run may remove as duplicates: of the partition's records that break
+            no rule about themselves, of those with each value of `removed_by`, and of what each other partition keeps.
+        removed_by: columns such as a source or a class, of which no value may be wiped out.
     """
 
     max_quarantined: float | None = Field(default=None, ge=0, le=1)
     max_rejected: float | None = Field(default=None, ge=0, le=1)
     min_records: int | None = Field(default=None, ge=0)
     allow_empty: bool = False
+    max_cluster: int | None = Field(default=None, ge=1)
+    max_removed: float | None = Field(default=None, ge=0, le=1)
+    removed_by: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from schemas.errors import DeclarationError, StoreError
 from schemas.records import PartitionEntry, Role, RuleCount
 from tasks.audit import gates
+from tasks.audit.wipeout import wiped_out
 from tasks.erasure.copies import keep_copies, without_erased
 from tasks.ingest.listing import open_raw
 from tasks.ingest.stage import same_files
@@ -68,7 +69,9 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     check_known(store, job.dataset, settled.erasures)
     entry = entry_of(job, store, staged, settled)
     verdicts = [(rule, rule.id not in settled.broken_tables) for rule in dataset.rules if rule.kind == "table"]
-    gates.stop(job.dataset, job.partition, gates.findings(dataset.gates, entry.total, entry.rules, verdicts))
+    found = gates.findings(dataset.gates, entry.total, entry.rules, verdicts)
+    removed = wiped_out(dataset.gates, settled.removals, settled.largest, hidden=dataset.personal)
+    gates.stop(job.dataset, job.partition, (*found, *removed))
     if job.dry_run:
         return _outcome(dataset, None, entry, "dry run: nothing was published", broken_tables=settled.broken_tables)
     keep_copies(store, job.dataset, entry, lambda raw: open_raw(f"{job.raw_root}/{raw.path}"))

@@ -117,7 +117,7 @@ def _retention(retention: Retention) -> Iterator[str]:
 
 
 def _gates(gates: Gates) -> Iterator[str]:
-    for name in ("max_quarantined", "max_rejected", "min_records"):
+    for name in ("max_quarantined", "max_rejected", "min_records", "max_cluster", "max_removed"):
         if getattr(gates, name) is not None:
             yield f"{name} = {getattr(gates, name)}"
     yield "an empty partition may be published" if gates.allow_empty else "an empty partition is not published"
