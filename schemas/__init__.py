@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from schemas import steps
     from schemas.corrections import Correction
     from schemas.dataset import Dataset
-    from schemas.policies import Dedupe, Drift, Gates, Limits, Retention, Source
+    from schemas.policies import Dedupe, Drift, Gates, Limits, Retention, Schedule, Source
     from schemas.records import Severity
 
-__all__ = ["Correction", "Dataset", "Dedupe", "Drift", "Gates", "Limits", "Retention", "Severity", "Source", "steps"]
+__all__ = [
+    "Correction", "Dataset", "Dedupe", "Drift", "Gates", "Limits", "Retention", "Schedule", "Severity", "Source",
+    "steps",
+]  # fmt: skip
 
 _HOMES = {
     "Correction": "schemas.corrections",
@@ -26,6 +29,7 @@ _HOMES = {
     "Gates": "schemas.policies",
     "Limits": "schemas.policies",
     "Retention": "schemas.policies",
+    "Schedule": "schemas.policies",
     "Severity": "schemas.records",
     "Source": "schemas.policies",
 }
