@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from rich.console import Console
 
 from tests.benchmarks import groups, operating
+from tests.benchmarks.across import across
 from tests.benchmarks.figures import Bench, Figure, machine, show, write
 from tests.benchmarks.history import history
 from tests.benchmarks.homes import store
@@ -31,7 +32,7 @@ from tests.benchmarks.near import near
 _WINNOW = ROOT / ".winnow"
 _SPEED = {"large": groups.large, "forms": groups.forms, "small": groups.small, "answers": groups.answers}
 _OPERATED = {"backfill": operating.backfill, "overhead": operating.overhead, "history": history}
-_ALL = {**_SPEED, **_OPERATED, "memory": memory, "store": store, "near": near}
+_ALL = {**_SPEED, **_OPERATED, "memory": memory, "store": store, "near": near, "across": across}
 #: Bytes of disk for each row: 86 of the dump, and at most as many again for what is staged and for what is kept.
 _BYTES_PER_ROW = 260
 
