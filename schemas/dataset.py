@@ -105,6 +105,7 @@ class Dataset:
             yield from (("Dedupe(key)", column) for column in self.dedupe.key)
             yield from (("Dedupe(ignore)", column) for column in self.dedupe.ignore)
             yield from (("Dedupe(by)", column) for column in (self.dedupe.by,) if column)
+        yield from (("Gates(removed_by)", column) for column in self.gates.removed_by)
         yield from (("Drift(renamed)", column) for column in self.source.drift.renamed.values())
         yield from self._columns_of_policies()
 

@@ -273,6 +273,17 @@ class RejectCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     records: int
 
 
+class Removal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many records a run removes as duplicates from a group of records."""
+
+    group: str
+    """A column; or `partition`."""
+    value: str | None
+    """Its value; or the partition's name. None is a missing value."""
+    removed: int
+    of: int
+
+
 class StepCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many cells a step touched; `changed_value` tells repairs from mere formatting."""
 

@@ -15,7 +15,19 @@ import msgspec
 import polars as pl
 
 from schemas.errors import DumpChangedError, shown
-from schemas.records import CONFLICTS_WITH, FILE, INPUT, LINEAGE, RAW, RECORD, Across, Role, RuleCount, Severity
+from schemas.records import (
+    CLUSTER,
+    CONFLICTS_WITH,
+    FILE,
+    INPUT,
+    LINEAGE,
+    RAW,
+    RECORD,
+    Across,
+    Role,
+    RuleCount,
+    Severity,
+)
 from tasks.audit.review.decisions import Decided, holding
 from tasks.audit.stage import audit_partition, keep
 from tasks.dedupe import ledger
@@ -23,6 +35,7 @@ from tasks.dedupe.across import MOVES, terms_of
 from tasks.dedupe.candidates import Candidates
 from tasks.dedupe.exact import PLACE
 from tasks.dedupe.moves import TOUCHED, VALUES, moved, moves_id, with_conflicts
+from tasks.dedupe.removals import Tally
 from tasks.dedupe.removed import Removed
 from tasks.dedupe.repeated import ROW
 from tasks.dedupe.verdicts import Limits, Verdicts
@@ -35,10 +48,10 @@ from tasks.job import Job, Settled, Staged, StagedFile
 from tasks.normalise.plan import NormalisePlan
 from tasks.publish import splits
 from tasks.publish.contract import cleaning_id
-from tasks.publish.reconcile import Held, Rows, files_in_order
+from tasks.publish.reconcile import Held, Rows, Taken, files_in_order
 from tasks.store.faults import translated
 from tasks.store.local import open_store
-from tasks.store.paths import data_key, staging_key
+from tasks.store.paths import data_key, file_key, staging_key
 from tasks.store.reviews import read_reviews
 from tasks.store.scan import scan
 from tasks.store.sinks import published_files, sink_all
@@ -53,7 +66,7 @@ if TYPE_CHECKING:
 
     from schemas.dataset import Dataset
     from schemas.fitness import Split
-    from schemas.records import OutputFile
+    from schemas.records import OutputFile, Removal
     from tasks.audit.labels.judge import JudgeOfLabels
     from tasks.audit.stage import Kept
     from tasks.dedupe.candidates import Block
@@ -98,13 +111,12 @@ def settle(
     with contextlib.closing(_Partition(job, store, dataset, staged, limits, progress)) as partition:
         frames, erased = partition.frames()
         alone, terms = cleaning_id(staged.contract, staged.inputs, erased, staged.reviews), terms_of(dataset)
-        moves, cleaning = pl.DataFrame(schema=MOVES), alone
+        taken, cleaning = Taken(pl.DataFrame(schema=MOVES), ()), alone
         if terms:
-            rows = Rows(job.partition, frames, staged.inputs)
-            moves = (held or _newest(job)).moves(rows, terms)
-            cleaning = moves_id(alone, moves)
-            if moves.height:
-                frames = {**frames, **moved(frames, moves, terms, staged.inputs)}
+            taken = (held or _newest(job)).taken(Rows(job.partition, frames, staged.inputs), terms)
+            cleaning = moves_id(alone, taken.moves)
+            if taken.moves.height:
+                frames = {**frames, **moved(frames, taken.moves, terms, staged.inputs)}
         names = {role: cleaning if role in TOUCHED else alone for role in frames}
         files, counted = _written(job, store, partition, frames, names)
         audited = partition.audited(alone, erased)
@@ -113,11 +125,13 @@ def settle(
             cleaning=cleaning,
             contract=staged.contract,
             files=files_in_order((*files, *audited.files)),
-            rules=with_conflicts(rules, terms, moves.clear(), moves) if terms else rules,
+            rules=with_conflicts(rules, terms, taken.moves.clear(), taken.moves) if terms else rules,
             broken_tables=partition.broken_tables(),
             erasures=partition.tombstones.ids,
             across=Across(alone, terms) if terms else None,
             audits=audited.audits,
+            removals=(*partition.removals(frames.get(Role.SUPERSEDED)), *taken.others),
+            largest=partition.largest(files),
         )
 
 
@@ -370,6 +384,33 @@ class _Partition:
             results.append(self.labels.result([raw.sha256 for raw in self.inputs]))
         gone = is_one_of(placed(erased)) if erased else None
         return keep(self.store, self.job.dataset, self.job.partition, cleaning, results, scope="partition", gone=gone)
+
+    def removals(self, superseded: pl.LazyFrame | None) -> Iterator[Removal]:
+        """What is removed as duplicates, of each group that the gates are about.
+
+        Args:
+            superseded: rows that other partitions take.
+        """
+        gates = self.dataset.gates
+        if gates.max_removed is None:
+            return
+        tally = Tally(self.job.partition, gates.removed_by)
+        for block, found in self.verdicts.blocks():
+            tally.enter(block.frame)
+            if found.duplicates is not None:
+                tally.remove(block.frame[found.duplicates.get_column(ROW) - block.start])
+        if superseded is not None:
+            tally.remove(superseded.collect(engine="streaming"))
+        yield from tally.removals()
+
+    def largest(self, files: Sequence[OutputFile]) -> int:
+        """How many records have the key that most have, where a gate asks."""
+        keys = [file_key(self.job.dataset, file.path) for file in files if file.role is Role.DUPLICATES]
+        if self.dataset.gates.max_cluster is None or not keys:
+            return 0
+        sizes = self._scan(keys).select(CLUSTER).drop_nulls().group_by(CLUSTER).len()
+        # One more survives.
+        return int(sizes.select(pl.col("len").max().fill_null(0)).collect(engine="streaming").item()) + 1
 
     def broken_tables(self) -> tuple[str, ...]:
         """Rules about the whole table that the rows to be kept break."""

@@ -162,7 +162,7 @@ def verify_version(
         notes += raws.notes
         reread += raws.reread
     if not findings:  # what is damaged can't be held against anything
-        findings += _survivor_findings(store, manifest)
+        findings += [Finding(Kind.SURVIVOR, path, told) for path, told in lost_survivors(store, manifest)]
     entries = manifest.partitions.values()
     return VerifyReport(
         dataset=dataset,
@@ -175,14 +175,6 @@ def verify_version(
         reread=reread,
         manifest_sha256=lineage.sha256[number],
     )
-
-
-def _survivor_findings(store: Store, manifest: Manifest) -> Iterator[Finding]:
-    try:
-        for name, told in lost_survivors(store, manifest):
-            yield Finding(Kind.SURVIVOR, f"{manifest.dataset} {name}", told)
-    except StoreError as error:
-        yield Finding(Kind.FILE, manifest.dataset, str(error))
 
 
 def _unfinished_erasures(store: Store, dataset: str) -> Iterator[Finding]:

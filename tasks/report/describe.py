@@ -147,7 +147,7 @@ def _fitness(dataset: Dataset) -> Iterator[str]:
 
 def _gates(gates: Gates) -> Iterator[str]:
     limits = ("max_quarantined", "max_rejected", "min_records", "max_quarantined_rise", "max_records_change")
-    for name in limits:
+    for name in (*limits, "max_cluster", "max_removed"):
         if getattr(gates, name) is not None:
             yield f"{name} = {getattr(gates, name)}"
     if gates.max_quarantined_rise is not None or gates.max_records_change is not None:
