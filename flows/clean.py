@@ -102,7 +102,7 @@ def _at_home(job: Job) -> Iterator[Job]:
         yield job
         return
     with tempfile.TemporaryDirectory(prefix="winnow-dry-run-") as folder:
-        there = msgspec.structs.replace(job, store_root=folder)
+        there = msgspec.structs.replace(job, store_root=folder, beside_root=job.store_root)
         take_along(job.open_store(), there.open_store(), job.dataset)
         yield there
 

@@ -16,7 +16,7 @@ from pydantic import Field
 from schemas.columns import ColumnSpec, columns_of
 from schemas.corrections import Correction
 from schemas.errors import DeclarationError, UnknownNameError, shown
-from schemas.policies import Dedupe, Gates, Retention, Source, declared
+from schemas.policies import CHOOSING, Dedupe, Gates, Retention, Source, declared
 from schemas.records import Severity
 from schemas.rules import Rule, derive_rules
 from schemas.steps import Step
@@ -117,7 +117,7 @@ class Dataset:
 
     def _conflict_rule(self, dedupe: Dedupe) -> Rule:
         # A policy that compares content chooses between rows that differ; first and last would choose by luck.
-        chosen = dedupe.keep in ("latest", "most_complete")
+        chosen = dedupe.keep in CHOOSING
         reason = "another record has the same key and other content"
         default = Severity.WARN if chosen else Severity.QUARANTINE
         return self._rule(f"{self.key_name}.conflict", None, "conflict", reason, default=default, kind="across_rows")

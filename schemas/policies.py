@@ -18,7 +18,10 @@ from pydantic.dataclasses import dataclass
 from schemas.errors import DeclarationError, UnknownNameError, shown
 from schemas.records import LineEnd
 
-Keep = Literal["first", "last", "latest", "most_complete"]
+Keep = Literal["first", "last", "latest", "most_complete", "highest", "preferred"]
+#: The policies that look at what is in the rows, and the ones that need a column for it.
+CHOOSING = ("latest", "most_complete", "highest", "preferred")
+_BY = ("latest", "highest", "preferred")
 Missing = Literal["fail", "quarantine", "null"]
 Extra = Literal["fail", "quarantine", "ignore"]
 Format = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
@@ -253,9 +256,14 @@ class Dedupe:
     Attributes:
         key: columns that together identify a record; rows equal in all of them are duplicates. A row with a missing
             value in its key is the duplicate of none.
-        keep: the survivor: the `first` or `last` in the order of files and records, the `latest` by a column, or the
-            one with the fewest missing cells. Ties go to the first in that order.
-        by: the column that `latest` compares.
+        keep: the survivor: the `first` or `last` in the order of partitions (by name), files and records, the `latest`
+            or the one with the `highest` value by a column (a date, the share of annotators who agree), the
+            `most_complete` with the fewest missing cells, or the one of the `preferred` source. Ties go to the first in
+            that order.
+        by: the column that `latest`, `highest` and `preferred` compare; a missing value comes last.
+        prefer: its values from the most to the least preferred; one that is not among them comes after all of these.
+        across: whether records of the whole `dataset` are compared, or only those of the same `partition`: say that
+            where each dump is a full snapshot, in which yesterday's records come again.
         ignore: columns in which two rows of one key may differ without being in conflict, such as a number that the
             sender gives each row.
     """
@@ -265,12 +273,22 @@ class Dedupe:
     key: tuple[str, ...] = Field(min_length=1)
     keep: Keep = "first"
     by: str | None = None
+    prefer: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    across: Literal["dataset", "partition"] = "dataset"
 
     def __post_init__(self) -> None:
-        if (self.keep == "latest") != (self.by is not None):
+        if (self.keep in _BY) != (self.by is not None):
             raise DeclarationError(
-                f"keep={self.keep!r} with by={self.by!r}", expected="`by` with keep='latest' only", where="Dedupe(by)"
+                f"keep={self.keep!r} with by={self.by!r}",
+                expected=f"`by` with keep={', '.join(map(repr, _BY))} only",
+                where="Dedupe(by)",
+            )
+        if (self.keep == "preferred") != bool(self.prefer):
+            raise DeclarationError(
+                f"keep={self.keep!r} with prefer={list(self.prefer)!r}",
+                expected="`prefer`, the values of `by` from the best on, with keep='preferred' only",
+                where="Dedupe(prefer)",
             )
 
 

@@ -44,6 +44,10 @@ class Role(enum.StrEnum):
     REJECTS = "rejects"
     REPAIRS = "repairs"
     DUPLICATES = "duplicates"
+    SUPERSEDED = "superseded"
+    """Rows that would be kept, but a record of another partition has the same key and survives; duplicates."""
+    DISPUTED = "disputed"
+    """Rows that would be kept, but a record of another partition has the same key and other content; quarantined."""
     ERASED = "erased"
     """Places of records that were erased, and nothing of what was in them."""
 
@@ -52,6 +56,11 @@ class Role(enum.StrEnum):
 FILE, RECORD, SOURCE, LINE, OFFSET, LENGTH = "_file", "_record", "_source", "_line", "_offset", "_length"
 RAW, FLAGS, INPUT = "_raw", "_flags", "_input"
 RULES, REASONS, DUPLICATE_OF = "_rules", "_reasons", "_duplicate_of"
+#: The other record of a conflict, as `winnow explain` takes it; null where there is none.
+CONFLICTS_WITH = "_conflicts_with"
+#: The partition of the record that a row is a duplicate of or in conflict with, where it is another one's; the name of
+#: the row's cluster, which all records with its key have; and the columns in which the row differs from that record.
+OF_PARTITION, CLUSTER, DIFFERING = "_of_partition", "_cluster", "_differing"
 
 #: Columns that lead from a row of the clean table back to its raw record. `_offset` and `_length` count bytes of the
 #: decompressed file and are null for columnar formats, which have none.
@@ -280,15 +289,43 @@ class OutputFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
-class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """By what records of different partitions are told to be the same, and which of them survives."""
+
+    key: tuple[str, ...]
+    keep: str
+    conflict: Severity
+    """Of the rule that two records of one key have other content."""
+    columns: str
+    """Hash of the columns and their types: rows of other columns are not compared."""
+    by: str | None = None
+    prefer: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+    @property
+    def key_name(self) -> str:
+        """Name of the key, as it stands in rule ids."""
+        return "+".join(self.key)
+
+
+class Across(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a partition is held against the others."""
+
+    alone: str
+    """What its `cleaning` would be if there were no other partition: whatever the others bring, this stays."""
+    terms: Terms
+    """Partitions with other terms are not compared."""
+
+
+class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """All that a manifest says of one partition. Holds nothing that differs between two runs over the same input."""
 
     partition: str
     contract: str
     """Fingerprint of the declaration, and of the code that gives it meaning, under which it was cleaned."""
     cleaning: str
-    """Identity of this cleaning: a hash of the inputs, the contract and the erased records; the stem of its files'
-    names."""
+    """Identity of this cleaning: a hash of the inputs, the contract, the erased records, and what other partitions
+    took from it; the stem of its files' names. Files that do not depend on others keep the stem that they had alone."""
     inputs: tuple[RawFile, ...]
     books: tuple[Books, ...]
     """One for each input, in the same order."""
@@ -297,6 +334,8 @@ class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rules that at least one row broke."""
     rejects: tuple[RejectCount, ...]
     steps: tuple[StepCount, ...]
+    across: Across | None = None
+    """None where duplicates are looked for within the partition only, or not at all."""
 
     @property
     def total(self) -> Books:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.records import Books, DriftFinding, OutputFile, RawFile, RejectCount, RuleCount, StepCount
+from schemas.records import Across, Books, DriftFinding, OutputFile, RawFile, RejectCount, RuleCount, StepCount
 from schemas.registry import load_file
 from tasks.store.local import open_store
 
@@ -38,6 +38,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run_id: str
     reason: str = "run"
     dry_run: bool = False
+    beside_root: str | None = None
+    """Root of the store whose partitions this one is held against; None is the store itself."""
 
     def load(self) -> Dataset:
         """The declared data set."""
@@ -97,9 +99,11 @@ class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: tuple[RuleCount, ...]
     """Every rule about rows, those that no row broke too."""
     broken_tables: tuple[str, ...]
+    """Ids of the rules about the whole table that the clean table breaks."""
     erasures: tuple[str, ...] = ()
     """Ids of the erasures of whose records the files are free."""
-    """Ids of the rules about the whole table that the clean table breaks."""
+    across: Across | None = None
+    """How the partition is held against the others."""
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

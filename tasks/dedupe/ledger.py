@@ -13,15 +13,28 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from schemas.records import DUPLICATE_OF, FILE, INPUT, LENGTH, LINE, OFFSET, RAW, REASONS, RECORD, RULES, SOURCE
+from schemas.records import (
+    CLUSTER,
+    CONFLICTS_WITH,
+    DIFFERING,
+    DUPLICATE_OF,
+    FILE,
+    INPUT,
+    LENGTH,
+    LINE,
+    OFFSET,
+    RAW,
+    REASONS,
+    RECORD,
+    RULES,
+    SOURCE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from schemas.records import RawFile
 
-#: The other record of a conflict, as `winnow explain` takes it; null where there is none.
-CONFLICTS_WITH = "_conflicts_with"
 #: Rule of a record whose whole file came a second time.
 REDELIVERED = "file.redelivered"
 
@@ -66,7 +79,8 @@ def duplicate_rows(
     """Records that did not survive, each with the record it is a duplicate of.
 
     Args:
-        records: the records with `_file` and `_source`, the survivor's `_of_input` and `_of_record`, and `_differs`.
+        records: the records with `_file` and `_source`, the survivor's `_of_input` and `_of_record`, `_differs`,
+            `_differing` and `_cluster`.
         inputs: the raw files, by the number in `_input`.
         key: name of the key, for the rule ids.
         columns: the data set's columns.
@@ -81,6 +95,8 @@ def duplicate_rows(
         pl.concat_list(rules).list.drop_nulls().alias(RULES),
         pl.concat_list(reasons).list.drop_nulls().alias(REASONS),
         record_id("_of_input", "_of_record", inputs).alias(DUPLICATE_OF),
+        DIFFERING,
+        CLUSTER,
         *columns,
     )
 
@@ -99,6 +115,9 @@ def redelivered_rows(rows: pl.LazyFrame, first_path: str, columns: Sequence[str]
         pl.concat_list(pl.lit(REDELIVERED)).alias(RULES),
         pl.concat_list(pl.lit(f"the file has the same bytes as {first_path}")).alias(REASONS),
         pl.format("{}:{}", pl.col(FILE), pl.col(RECORD)).alias(DUPLICATE_OF),
+        # A copy differs in nothing; of which cluster the first one is, only its own row tells.
+        pl.lit([], pl.List(pl.String)).alias(DIFFERING),
+        pl.lit(None, pl.String).alias(CLUSTER),
         *(pl.col(name) if name in have else pl.lit(None, pl.String).alias(name) for name in columns),
     )
 

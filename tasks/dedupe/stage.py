@@ -14,11 +14,14 @@ import msgspec
 import polars as pl
 
 from schemas.errors import DumpChangedError, shown
-from schemas.records import FILE, INPUT, LINEAGE, RAW, RECORD, Role, RuleCount, Severity
+from schemas.records import CONFLICTS_WITH, FILE, INPUT, LINEAGE, RAW, RECORD, Across, Role, RuleCount, Severity
 from tasks.dedupe import ledger
+from tasks.dedupe.across import MOVES, terms_of
 from tasks.dedupe.candidates import Candidates
 from tasks.dedupe.exact import PLACE
+from tasks.dedupe.moves import TOUCHED, VALUES, moved, moves_id, with_conflicts
 from tasks.dedupe.removed import Removed
+from tasks.dedupe.repeated import ROW
 from tasks.dedupe.verdicts import Limits, Verdicts
 from tasks.erasure.blanking import is_blank
 from tasks.erasure.journal import tombstones
@@ -28,11 +31,14 @@ from tasks.ingest.listing import open_raw, stamp_of
 from tasks.job import Job, Settled, Staged, StagedFile
 from tasks.normalise.plan import NormalisePlan
 from tasks.publish.contract import cleaning_id
+from tasks.publish.reconcile import Held, Rows, files_in_order
 from tasks.store.faults import translated
+from tasks.store.local import open_store
 from tasks.store.paths import data_key, staging_key
 from tasks.store.scan import scan
 from tasks.store.sinks import published_files, sink_all
 from tasks.store.spill import Spill, mapped
+from tasks.store.versions import head
 from tasks.validate.reasons import counting, decode
 from tasks.validate.screening import compiled
 
@@ -50,7 +56,15 @@ if TYPE_CHECKING:
 _STAGED_ROWS = 16_384
 
 
-def settle(job: Job, store: Store, dataset: Dataset, staged: Staged, *, limits: Limits | None = None) -> Settled:
+def settle(
+    job: Job,
+    store: Store,
+    dataset: Dataset,
+    staged: Staged,
+    *,
+    limits: Limits | None = None,
+    held: Held | None = None,
+) -> Settled:
     """Decides every candidate's fate and writes the clean table and the ledger under their final names.
 
     The files are named by the inputs and the contract, and nothing lists them before a manifest does: a run that is
@@ -62,6 +76,7 @@ def settle(job: Job, store: Store, dataset: Dataset, staged: Staged, *, limits: 
         dataset: the data set.
         staged: what ingest staged.
         limits: how many rows may be in memory; the outcome is the same for all of them.
+        held: the partitions that it is held against; None is the newest version.
 
     Raises:
         DumpChangedError, DumpUnreadableError: a raw file can't be read again as it was.
@@ -69,26 +84,44 @@ def settle(job: Job, store: Store, dataset: Dataset, staged: Staged, *, limits: 
     """
     with contextlib.closing(_Partition(job, store, dataset, staged, limits)) as partition:
         frames, erased = partition.frames()
-        cleaning = cleaning_id(staged.contract, staged.inputs, erased)
-        files, counted = _written(job, store, partition, frames, cleaning)
+        alone, terms = cleaning_id(staged.contract, staged.inputs, erased), terms_of(dataset)
+        moves, cleaning = pl.DataFrame(schema=MOVES), alone
+        if terms:
+            rows = Rows(job.partition, frames, staged.inputs)
+            moves = (held or _newest(job)).moves(rows, terms)
+            cleaning = moves_id(alone, moves)
+            if moves.height:
+                frames = {**frames, **moved(frames, moves, terms, staged.inputs)}
+        names = {role: cleaning if role in TOUCHED else alone for role in frames}
+        files, counted = _written(job, store, partition, frames, names)
+        rules = partition.counts(counted)
         return Settled(
             cleaning=cleaning,
             contract=staged.contract,
-            files=files,
-            rules=partition.counts(counted),
+            files=files_in_order(files),
+            rules=with_conflicts(rules, terms, moves.clear(), moves) if terms else rules,
             broken_tables=partition.broken_tables(),
             erasures=partition.tombstones.ids,
+            across=Across(alone, terms) if terms else None,
         )
 
 
+def _newest(job: Job) -> Held:
+    """The partitions of the newest version."""
+    store = job.open_store() if job.beside_root is None else open_store(job.beside_root)
+    newest = head(store, job.dataset)
+    partitions = newest.partitions if newest else {}
+    return Held(store, job.dataset, partitions, writes=job.beside_root is None)
+
+
 def _written(
-    job: Job, store: Store, partition: _Partition, frames: Mapping[Role, pl.LazyFrame], cleaning: str
+    job: Job, store: Store, partition: _Partition, frames: Mapping[Role, pl.LazyFrame], names: Mapping[Role, str]
 ) -> tuple[tuple[OutputFile, ...], pl.DataFrame]:
     """Writes the files, and counts the rules in the same pass."""
-    keys = {role: data_key(job.dataset, role, job.partition, cleaning) for role in frames}
+    keys = {role: data_key(job.dataset, role, job.partition, names[role]) for role in frames}
     # The ledger explains itself: whoever opens one of its files finds the rules in its metadata.
     described = {"winnow.rules": msgspec.json.encode(partition.dataset.rules).decode()}
-    metadata = {keys[role]: described for role in frames if role not in (Role.CLEAN, Role.ERASED)}
+    metadata = {keys[role]: described for role in frames if role not in (Role.ERASED, *TOUCHED)}
     sinks = {keys[role]: frame for role, frame in frames.items()}
     (counted,) = sink_all(store, sinks, also=[partition.counted()], metadata=metadata)
     return published_files(store, job.dataset, keys), counted
@@ -201,25 +234,44 @@ class _Partition:
         return self.rules.broken(Severity.QUARANTINE, Severity.FAIL)
 
     def _quarantine(self) -> pl.LazyFrame:
+        valued = [VALUES] if self._values else []
         early = self._named(self._scan(self.staged.flagged).filter(self._stopping)).with_columns(
-            pl.lit(None, pl.String).alias(ledger.CONFLICTS_WITH)
+            pl.lit(None, pl.String).alias(CONFLICTS_WITH),
+            *(pl.lit(None, self._values).alias(name) for name in valued if self._values),
         )
-        columns = [*ledger.PLACE_OF_RECORD, *self.rules.words, ledger.CONFLICTS_WITH, *self.names]
+        columns = [*ledger.PLACE_OF_RECORD, *self.rules.words, CONFLICTS_WITH, *self.names, *valued]
         decoded = decode(pl.concat([each.select(columns) for each in (early, *self._late())]), self.dataset.rules)
-        return ledger.quarantine_rows(decoded, self.names)
+        return ledger.quarantine_rows(decoded, [*self.names, *valued])
+
+    @functools.cached_property
+    def _values(self) -> pl.Struct | None:
+        """Type of the cells of a row that is in conflict, where other partitions are to be held against them."""
+        conflict = next((rule for rule in self.dataset.own_rules if rule.check == "conflict"), None)
+        if not conflict or not terms_of(self.dataset) or conflict.severity is Severity.WARN:
+            return None
+        schema = self.candidates.schema
+        return pl.Struct({name: schema[name] for name in self.names}) if self.verdicts.broken[conflict.id] else None
+
+    def _valued(self, block: Block, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with their cells, where they are in conflict."""
+        if self._values is None:
+            return rows
+        cells = block.frame[rows.get_column(ROW) - block.start].select(pl.struct(self.names)).to_series()
+        return rows.with_columns(pl.when(pl.col("_other_input").is_not_null()).then(cells).alias(VALUES))
 
     def _late(self) -> Iterator[pl.LazyFrame]:
         """Rows set aside for what other rows hold; the warnings that they broke on their own are reasons too."""
         warned = any(rule.severity is Severity.WARN for rule in self.dataset.rules)
 
         def late() -> Iterator[tuple[Block, pl.DataFrame]]:
-            for block, found in self.verdicts.named():
-                if (rows := self._late_of(found)) is not None:
-                    yield block, self.removed.with_warnings(block, rows, self.rules.words) if warned else rows
+            for block, each in self.verdicts.named():
+                if (rows := self._late_of(each)) is not None:
+                    found = self._valued(block, rows)
+                    yield block, self.removed.with_warnings(block, found, self.rules.words) if warned else found
 
         if keys := self._read_again("late", late()):
             conflicting = ledger.record_id("_other_input", "_other_record", self.inputs)
-            yield self._named(self._scan(keys)).with_columns(conflicting.alias(ledger.CONFLICTS_WITH))
+            yield self._named(self._scan(keys)).with_columns(conflicting.alias(CONFLICTS_WITH))
 
     def _read_again(self, kind: str, found: Iterator[tuple[Block, pl.DataFrame]]) -> list[str]:
         """Stages the records that something was found of, as objects of a bounded size."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import polars as pl
 
-from schemas.records import Severity
+from schemas.records import CLUSTER, DIFFERING, Severity
 from tasks.dedupe.candidates import InOrder
 from tasks.dedupe.exact import PLACE, decide, representatives
 from tasks.dedupe.repeated import HASH, HASHES, ROW, gather, witnessed
@@ -63,7 +63,8 @@ class Found(NamedTuple):
     """What was found of a block's rows; None where nothing was.
 
     Attributes:
-        duplicates: rows that do not survive: `_row` UInt64, `_of_input`, `_of_record`, `_differs` as in `Verdict`.
+        duplicates: rows that do not survive: `_row` UInt64, `_of_input`, `_of_record`, `_differs`, `_differing` and
+            `_cluster` as in `Verdict`.
         across: rows that break any rule across rows: `_row`, the mask's words, and `_other_input`, `_other_record`
             where the row is in conflict.
     """
@@ -129,7 +130,7 @@ class Verdicts:
         duplicates, conflicts = (each.join(told, on=PLACE) for each in (verdict.duplicates, verdict.conflicts))
         if self._conflict and self._conflict.severity is not Severity.WARN:
             duplicates = duplicates.join(conflicts, on=PLACE, how="anti")
-        self._duplicates.add(duplicates.select(ROW, "_of_input", "_of_record", "_differs"))
+        self._duplicates.add(duplicates.select(ROW, "_of_input", "_of_record", "_differs", DIFFERING, CLUSTER))
         # Of the rows in conflict, those that did not survive are not judged; they count all the same.
         survivors = conflicts.join(duplicates, on=PLACE, how="anti")
         if self._conflict:

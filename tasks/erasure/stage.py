@@ -38,7 +38,16 @@ from tasks.erasure.search import Cleaning, Cleanings, cleanings
 from tasks.erasure.sweep import left_over
 from tasks.publish.commit import commit, encoded
 from tasks.publish.digest import version_digest
-from tasks.store.paths import archive_prefix, erasure_key, file_key, receipt_key, receipt_prefix, version_key
+from tasks.publish.reconcile import reconciled
+from tasks.store.paths import (
+    archive_prefix,
+    erasure_key,
+    file_key,
+    index_prefix,
+    receipt_key,
+    receipt_prefix,
+    version_key,
+)
 from tasks.store.upkeep import check_upkeep, upkeep
 from tasks.store.versions import head, list_versions
 
@@ -184,7 +193,8 @@ class _Erasing:
         commit(
             self.store,
             self.name,
-            change=lambda partitions: _mapped(partitions, new),
+            # What the person's records took from other partitions is given back.
+            change=lambda partitions: reconciled(self.store, self.name, partitions, _mapped(partitions, new)),
             reason="erasure",
             run_id=self.run_id,
             contract=newest.contract,
@@ -207,6 +217,9 @@ class _Erasing:
         self._note_changed({**reports, **dict.fromkeys([*unnamed, *sorted(copies)])})
         for key, data in reports.items():
             self.store.replace(key, data)
+        # It holds hashes of keys, and is made anew by the next run that needs it.
+        for key in self.store.list(index_prefix(self.name)):
+            self.store.delete(key)
         old = {file_key(self.name, file.path) for each in self.journal.replacements for file in each.before}
         check_upkeep(self.store, self.name, self.run_id)
         for key in sorted((old | set(unnamed) | copies) - needed):

@@ -104,7 +104,10 @@ def _drift(drift: Drift) -> Iterator[str]:
 def _dedupe(dataset: Dataset) -> Iterator[str]:
     if dataset.dedupe:
         by = f" by {dataset.dedupe.by}" if dataset.dedupe.by else ""
-        yield f"by {', '.join(dataset.dedupe.key)}, keeping the {dataset.dedupe.keep.replace('_', ' ')}{by}"
+        by += f" ({', '.join(dataset.dedupe.prefer)})" if dataset.dedupe.prefer else ""
+        kept = f"keeping the {dataset.dedupe.keep.replace('_', ' ')}{by}"
+        within = ", within each partition" if dataset.dedupe.across == "partition" else ""
+        yield f"by {', '.join(dataset.dedupe.key)}, {kept}{within}"
 
 
 def _retention(retention: Retention) -> Iterator[str]:

@@ -269,6 +269,11 @@ def archive_prefix(dataset: str) -> str:
     return f"{dataset}/{_ARCHIVE}/"
 
 
+def index_prefix(dataset: str) -> str:
+    """What the keys of all runs of the index of keys begin with; none of them is needed (see key_index)."""
+    return f"{dataset}/_keys/"
+
+
 def version_prefix(dataset: str) -> str:
     """What the keys of all manifests of a data set begin with."""
     return f"{dataset}/_versions/"

@@ -58,7 +58,7 @@ DATASET = Dataset(
     model=Notes,
     source=Source("{partition}/*", archive_raw=True),
     steps=(steps.lowercase("text"),),
-    dedupe=Dedupe(key=("id",)),
+    dedupe=Dedupe(key=("id",), across="partition"),
     gates=Gates(max_quarantined=0.9, max_rejected=0.9),
 )
 '''
