@@ -38,7 +38,6 @@ from tasks.erasure.search import Cleaning, Cleanings, cleanings
 from tasks.erasure.sweep import left_over
 from tasks.publish.commit import commit, encoded
 from tasks.publish.digest import version_digest
-from tasks.publish.reconcile import reconciled
 from tasks.store.paths import (
     archive_prefix,
     erasure_key,
@@ -193,8 +192,9 @@ class _Erasing:
         commit(
             self.store,
             self.name,
-            # What the person's records took from other partitions is given back.
-            change=lambda partitions: reconciled(self.store, self.name, partitions, _mapped(partitions, new)),
+            # What the person's records took from other partitions is given back with it.
+            change=lambda partitions: _mapped(partitions, new),
+            keeps_up=True,
             reason="erasure",
             run_id=self.run_id,
             contract=newest.contract,

@@ -6,9 +6,7 @@ Belongs here: the order of these, and the outcome that a run reports. Does not b
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import functools
 from typing import TYPE_CHECKING
 
 from schemas.errors import DeclarationError, StoreError
@@ -21,12 +19,10 @@ from tasks.job import Job, Outcome, Settled, Staged
 from tasks.publish.balance import check_balance
 from tasks.publish.commit import check_known, commit
 from tasks.publish.contract import contract_fingerprint, contract_of
-from tasks.publish.reconcile import reconciled
 from tasks.publish.written import read_back, recounted
 from tasks.store import archive
 from tasks.store.contracts import keep_contract
 from tasks.store.lease import check_lease
-from tasks.store.upkeep import wait_for_upkeep
 from tasks.store.versions import head
 
 if TYPE_CHECKING:
@@ -78,18 +74,16 @@ def publish(job: Job, store: Store, dataset: Dataset, staged: Staged, settled: S
     keep_copies(store, job.dataset, entry, lambda raw: open_raw(f"{job.raw_root}/{raw.path}"))
     keep_contract(store, settled.contract, contract_of(dataset, job.declaration))
     check_lease(store, job.dataset, job.partition, job.run_id)
-    with contextlib.ExitStack() as stack:
-        guard = functools.cache(lambda: wait_for_upkeep(stack, store, job.dataset, job.run_id))
-        committed = commit(
-            store,
-            job.dataset,
-            change=lambda before: reconciled(store, job.dataset, before, {**before, job.partition: entry}, guard=guard),
-            reason=job.reason,
-            run_id=job.run_id,
-            contract=settled.contract,
-            now=dt.datetime.now(dt.UTC),
-            erasures=settled.erasures,
-        )
+    committed = commit(
+        store,
+        job.dataset,
+        change=lambda partitions: {**partitions, job.partition: entry},
+        reason=job.reason,
+        run_id=job.run_id,
+        contract=settled.contract,
+        now=dt.datetime.now(dt.UTC),
+        erasures=settled.erasures,
+    )
     # `winnow gc` may have taken them for a version's that was retired, until this one named them.
     keep_contract(store, settled.contract, contract_of(dataset, job.declaration))
     _check_copies(store, job.dataset, entry)
