@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pandera.polars as pa
+import polars as pl
 from pydantic import Field
 
 from schemas.columns import ColumnSpec, columns_of
@@ -64,6 +65,7 @@ class Dataset:
             if name not in known:
                 raise UnknownNameError.of("column", name, known, where=where)
         self._check_renamed(known)
+        self._check_near()
         self._check_rules()
 
     def _named_columns(self) -> Iterator[tuple[str, str]]:
@@ -75,7 +77,16 @@ class Dataset:
             yield from (("Dedupe(key)", column) for column in self.dedupe.key)
             yield from (("Dedupe(ignore)", column) for column in self.dedupe.ignore)
             yield from (("Dedupe(by)", column) for column in (self.dedupe.by,) if column)
+            yield from (("Dedupe.Near", near.column) for near in (self.dedupe.near,) if near)
         yield from (("Drift(renamed)", column) for column in self.source.drift.renamed.values())
+
+    def _check_near(self) -> None:
+        near = self.dedupe.near if self.dedupe else None
+        column = next((each for each in self.columns if near and each.name == near.column), None)
+        if column and column.dtype != pl.String:
+            raise DeclarationError(
+                f"{column.name} is a column of {column.dtype}", expected="a column of text", where="Dedupe.Near(column)"
+            )
 
     def _check_renamed(self, known: Sequence[str]) -> None:
         for name in self.source.drift.renamed:

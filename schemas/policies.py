@@ -266,6 +266,8 @@ class Dedupe:
             where each dump is a full snapshot, in which yesterday's records come again.
         ignore: columns in which two rows of one key may differ without being in conflict, such as a number that the
             sender gives each row.
+        near: which texts are nearly the same; None removes equal keys only. Texts are compared within a partition,
+            those of records that survive among equal keys.
     """
 
     Near: ClassVar[type[_Near]] = Near
@@ -276,6 +278,7 @@ class Dedupe:
     prefer: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     across: Literal["dataset", "partition"] = "dataset"
+    near: _Near | None = None
 
     def __post_init__(self) -> None:
         if (self.keep in _BY) != (self.by is not None):

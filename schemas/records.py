@@ -61,6 +61,10 @@ CONFLICTS_WITH = "_conflicts_with"
 #: The partition of the record that a row is a duplicate of or in conflict with, where it is another one's; the name of
 #: the row's cluster, which all records with its key have; and the columns in which the row differs from that record.
 OF_PARTITION, CLUSTER, DIFFERING = "_of_partition", "_cluster", "_differing"
+#: Of a duplicate, where a data set looks for other ones than equal keys: in which way it is one (`exact`, `near`); how
+#: similar its text is to that of the record it names, which is so many shared shingles of so many; and its text, as it
+#: was compared. All but the first are null for equal keys.
+KIND, SIMILARITY, SHARED, SHINGLES, COMPARED = "_kind", "_similarity", "_shared", "_shingles", "_compared"
 
 #: Columns that lead from a row of the clean table back to its raw record. `_offset` and `_length` count bytes of the
 #: decompressed file and are null for columnar formats, which have none.

@@ -285,16 +285,19 @@ class _Partition:
         return keys
 
     def _duplicates(self) -> Iterator[pl.LazyFrame]:
+        near = self.dataset.dedupe.near if self.dataset.dedupe else None
         named = self.verdicts.named()
         found = ((block, each.duplicates) for block, each in named if each.duplicates is not None)
         if again := self._read_again("duplicates", found):
             rows = self._named(self._scan(again))
             warns = all(rule.severity is Severity.WARN for rule in self.dataset.own_rules if rule.check == "conflict")
-            yield ledger.duplicate_rows(rows, self.inputs, self.dataset.key_name, self.names, conflicts=warns)
+            yield ledger.duplicate_rows(
+                rows, self.inputs, self.dataset.key_name, self.names, conflicts=warns, near=near
+            )
         for file in self.staged.files:
             if first := file.raw.redelivery_of:
                 for keys in filter(None, (file.records, file.rejects)):
-                    yield ledger.redelivered_rows(self._named(self._scan(keys)), first, self.names)
+                    yield ledger.redelivered_rows(self._named(self._scan(keys)), first, self.names, near=near)
 
     def counted(self) -> pl.LazyFrame:
         """One row: how many rows broke each rule about themselves, whatever became of them."""

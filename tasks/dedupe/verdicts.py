@@ -5,7 +5,8 @@ a verdict over rows that are in memory (exact, tasks/validate), or moving rows (
 
 The order of precedence: a record that breaks a quarantining rule about itself is quarantined, and is no candidate; of
 the others, one that conflicts with another is quarantined where the conflict rule says so; of the others, one that
-does not survive is a duplicate; of the survivors, one that breaks a quarantining rule across rows is quarantined; the
+does not survive is a duplicate; of the survivors, one whose text is nearly that of a preferred one is a duplicate, too;
+of those that are left, one that breaks a quarantining rule across rows is quarantined; the
 rest is kept.
 
 Memory: duplicates, conflicts and uniqueness, of one column or several, are found by their keys alone, which go to the
@@ -24,6 +25,7 @@ import polars as pl
 from schemas.records import CLUSTER, DIFFERING, Severity
 from tasks.dedupe.candidates import InOrder
 from tasks.dedupe.exact import PLACE, decide, representatives
+from tasks.dedupe.near.among import near_duplicates, without_evidence
 from tasks.dedupe.repeated import HASH, HASHES, ROW, gather, witnessed
 from tasks.job import CONFLICT
 from tasks.validate import mask
@@ -64,7 +66,7 @@ class Found(NamedTuple):
 
     Attributes:
         duplicates: rows that do not survive: `_row` UInt64, `_of_input`, `_of_record`, `_differs`, `_differing` and
-            `_cluster` as in `Verdict`.
+            `_cluster` as in `Verdict`, and the evidence of near-duplicates where these are looked for.
         across: rows that break any rule across rows: `_row`, the mask's words, and `_other_input`, `_other_record`
             where the row is in conflict.
     """
@@ -96,23 +98,29 @@ class Verdicts:
         self._names = [column.name for column in dataset.columns]
         self._spills, self._limits = spills, limits
         self._conflict = next((rule for rule in dataset.own_rules if rule.check == "conflict"), None)
+        self._near = dataset.dedupe.near if dataset.dedupe else None
         self._duplicates = self._by_row("duplicates")
+        self._disputed, self._alike = self._by_row("disputed"), self._by_row("alike")
         self._across = self._by_row("across")
         self.broken: Counter[str] = Counter()
         self._decide()
         self._duplicates.done()
+        self._disputed.done()
+        self._compare()
+        self._alike.done()
         self._judge()
         self._across.done()
 
     def named(self) -> Iterator[tuple[Block, Found]]:
         """Blocks with what was found of their rows; none at all where nothing was found."""
-        return self.blocks() if self._duplicates.rows or self._across.rows else iter(())
+        return self.blocks() if self._duplicates.rows or self._alike.rows or self._across.rows else iter(())
 
     def blocks(self) -> Iterator[tuple[Block, Found]]:
         """Every block with what was found of its rows."""
-        duplicates, across = InOrder(self._duplicates), InOrder(self._across)
+        duplicates, alike, across = InOrder(self._duplicates), InOrder(self._alike), InOrder(self._across)
         for block in self._candidates.blocks():
-            yield block, Found(duplicates.before(block.stop), self._merged(across.before(block.stop)))
+            gone = self._both(duplicates.before(block.stop), alike.before(block.stop))
+            yield block, Found(gone, self._merged(across.before(block.stop)))
 
     # --- duplicates and conflicts -------------------------------------------------------------------------------------
 
@@ -136,6 +144,29 @@ class Verdicts:
         if self._conflict:
             self._break(survivors.with_columns(pl.lit(value=True).alias(CONFLICT)).lazy(), [self._conflict])
             self.broken[self._conflict.id] += conflicts.height - survivors.height
+            if self._near and self._conflict.severity is not Severity.WARN:
+                self._disputed.add(survivors.select(ROW))
+
+    # --- near-duplicates ----------------------------------------------------------------------------------------------
+
+    def _compare(self) -> None:
+        """Looks for near-duplicates among the rows that are left."""
+        dedupe, near = self._dataset.dedupe, self._near
+        if dedupe and near:
+            for found in near_duplicates(self._undisputed, dedupe, near, self._names, self._spills):
+                self._alike.add(found)
+
+    def _undisputed(self) -> Iterator[Block]:
+        duplicates, disputed = InOrder(self._duplicates), InOrder(self._disputed)
+        for block in self._candidates.blocks():
+            yield block.without(duplicates.before(block.stop), disputed.before(block.stop))
+
+    def _both(self, duplicates: pl.DataFrame | None, alike: pl.DataFrame | None) -> pl.DataFrame | None:
+        """Duplicates by key and near-duplicates of a block as one frame."""
+        if duplicates is not None and self._near:
+            duplicates = duplicates.with_columns(without_evidence())
+        found = [each for each in (duplicates, alike) if each is not None]
+        return pl.concat(found).sort(ROW) if len(found) > 1 else found[0] if found else None
 
     # --- rules across rows --------------------------------------------------------------------------------------------
 
@@ -185,9 +216,9 @@ class Verdicts:
         return rows.parts()
 
     def _survivors(self) -> Iterator[Block]:
-        duplicates = InOrder(self._duplicates)
+        duplicates, alike = InOrder(self._duplicates), InOrder(self._alike)
         for block in self._candidates.blocks():
-            yield block.without(duplicates.before(block.stop))
+            yield block.without(duplicates.before(block.stop), alike.before(block.stop))
 
     def _by_row(self, name: str) -> Parts:
         return self._spills(f"found-{name}", by=ROW, numbers=self._candidates.rows, at_once=self._limits.verdicts)
