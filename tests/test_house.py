@@ -78,6 +78,7 @@ SHELL = (
     "tasks/job.py",  # loads the declaration that it names
     "tasks/publish/commit.py",  # the one act of publishing is one of the store
     "tasks/publish/contract.py",  # hashes the code that gives a declaration its meaning
+    "tasks/publish/likenesses.py",  # as survivors
     "tasks/publish/survivors.py",  # reads a version's partitions beside each other
     "tasks/publish/reconcile.py",  # reads the partitions that share keys, and writes them anew
     "tasks/publish/originals.py",  # opens raw files in the dump or in the archive

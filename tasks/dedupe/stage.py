@@ -31,6 +31,7 @@ from tasks.ingest.listing import open_raw, stamp_of
 from tasks.job import Job, Settled, Staged, StagedFile
 from tasks.normalise.plan import NormalisePlan
 from tasks.publish.contract import cleaning_id
+from tasks.publish.likenesses import NEAR_METADATA
 from tasks.publish.reconcile import Held, Rows, files_in_order
 from tasks.store.faults import translated
 from tasks.store.local import open_store
@@ -121,6 +122,9 @@ def _written(
     keys = {role: data_key(job.dataset, role, job.partition, names[role]) for role in frames}
     # The ledger explains itself: whoever opens one of its files finds the rules in its metadata.
     described = {"winnow.rules": msgspec.json.encode(partition.dataset.rules).decode()}
+    near = partition.dataset.dedupe and partition.dataset.dedupe.near
+    if near:
+        described[NEAR_METADATA] = msgspec.json.encode(near).decode()
     metadata = {keys[role]: described for role in frames if role not in (Role.ERASED, *TOUCHED)}
     sinks = {keys[role]: frame for role, frame in frames.items()}
     (counted,) = sink_all(store, sinks, also=[partition.counted()], metadata=metadata)

@@ -20,6 +20,7 @@ from schemas.records import Manifest, OutputFile, PartitionEntry, RawFile, Role
 from tasks.erasure.journal import erasures
 from tasks.publish.contract import fingerprint_of
 from tasks.publish.digest import version_digest
+from tasks.publish.likenesses import unlike
 from tasks.publish.originals import original
 from tasks.publish.survivors import lost_survivors
 from tasks.publish.written import differences, read_back, rows_of
@@ -75,6 +76,8 @@ class Kind(enum.StrEnum):
     """A raw file that is read again has other records than the version says, or in other places."""
     SURVIVOR = "survivor"
     """A row says that a record of another partition survives, or is in conflict with it, which is not so there."""
+    LIKENESS = "likeness"
+    """A near-duplicate is not as similar to the record that it names as its row says."""
     CONTRACT = "contract"
     """The record of what a contract fingerprint stands for is missing, or is another one's."""
     ERASURE = "erasure"
@@ -180,6 +183,8 @@ def _survivor_findings(store: Store, manifest: Manifest) -> Iterator[Finding]:
     try:
         for name, told in lost_survivors(store, manifest):
             yield Finding(Kind.SURVIVOR, f"{manifest.dataset} {name}", told)
+        for name, told in unlike(store, manifest):
+            yield Finding(Kind.LIKENESS, f"{manifest.dataset} {name}", told)
     except StoreError as error:
         yield Finding(Kind.FILE, manifest.dataset, str(error))
 

@@ -102,7 +102,7 @@ def _ranks(blocks: Blocks, dedupe: Dedupe, columns: Sequence[str]) -> NDArray[np
     """The place of each row in the order of preference."""
     filled = pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.UInt32) for name in columns).alias(_FILLED)
     wanted = filled if dedupe.keep == "most_complete" else pl.col(dedupe.by) if dedupe.by else pl.lit(0, pl.UInt8)
-    parts = [rows.frame.select(pl.lit(rows.frame.height).alias("_height"), wanted) for rows in _rows(blocks)]
+    parts = [rows.frame.select(pl.int_range(pl.len()).alias("_height"), wanted) for rows in _rows(blocks)]
     compared = pl.concat(parts).drop("_height").with_row_index("_number")
     if dedupe.keep == "most_complete":
         ordered = compared.sort(_FILLED, descending=True, maintain_order=True)
