@@ -13,16 +13,20 @@ if TYPE_CHECKING:
     from schemas import steps
     from schemas.corrections import Correction
     from schemas.dataset import Dataset
-    from schemas.policies import Dedupe, Drift, Gates, Limits, Retention, Source
+    from schemas.policies import Dedupe, Drift, Entities, Gates, Limits, Retention, Source
     from schemas.records import Severity
 
-__all__ = ["Correction", "Dataset", "Dedupe", "Drift", "Gates", "Limits", "Retention", "Severity", "Source", "steps"]
+__all__ = [
+    "Correction", "Dataset", "Dedupe", "Drift", "Entities", "Gates", "Limits", "Retention", "Severity", "Source",
+    "steps",
+]  # fmt: skip
 
 _HOMES = {
     "Correction": "schemas.corrections",
     "Dataset": "schemas.dataset",
     "Dedupe": "schemas.policies",
     "Drift": "schemas.policies",
+    "Entities": "schemas.policies",
     "Gates": "schemas.policies",
     "Limits": "schemas.policies",
     "Retention": "schemas.policies",

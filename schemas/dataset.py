@@ -65,7 +65,7 @@ class Dataset:
             if name not in known:
                 raise UnknownNameError.of("column", name, known, where=where)
         self._check_renamed(known)
-        self._check_near()
+        self._check_texts()
         self._check_rules()
 
     def _named_columns(self) -> Iterator[tuple[str, str]]:
@@ -78,15 +78,19 @@ class Dataset:
             yield from (("Dedupe(ignore)", column) for column in self.dedupe.ignore)
             yield from (("Dedupe(by)", column) for column in (self.dedupe.by,) if column)
             yield from (("Dedupe.Near", near.column) for near in (self.dedupe.near,) if near)
+            if entities := self.dedupe.entities:
+                yield from (("Entities(fields)", column) for column in entities.fields)
+                yield from (("Entities(blocking)", column) for rule in entities.blocking for column in rule)
         yield from (("Drift(renamed)", column) for column in self.source.drift.renamed.values())
 
-    def _check_near(self) -> None:
+    def _check_texts(self) -> None:
         near = self.dedupe.near if self.dedupe else None
-        column = next((each for each in self.columns if near and each.name == near.column), None)
-        if column and column.dtype != pl.String:
-            raise DeclarationError(
-                f"{column.name} is a column of {column.dtype}", expected="a column of text", where="Dedupe.Near(column)"
-            )
+        texts = {near.column: "Dedupe.Near(column)"} if near else {}
+        texts |= dict.fromkeys(self.dedupe.canonical if self.dedupe else (), "Dedupe(canonical)")
+        for column in self.columns:
+            if column.name in texts and column.dtype != pl.String:
+                found = f"{column.name} is a column of {column.dtype}"
+                raise DeclarationError(found, expected="a column of text", where=texts[column.name])
 
     def _check_renamed(self, known: Sequence[str]) -> None:
         for name in self.source.drift.renamed:
@@ -122,6 +126,10 @@ class Dataset:
         for column in dict.fromkeys(correction.column for correction in self.corrections):
             reason = "a declared correction found its row, but not the wrong value that it expects"
             rules.append(self._rule(f"{column}.expect", column, "expect", reason, default=Severity.FAIL))
+        if self.dedupe and self.dedupe.entities:
+            reason = "another record may be about the same person or thing"
+            default, kind = Severity.FAIL, "across_rows"
+            rules.append(self._rule("entities.review", None, "review", reason, default=default, kind=kind))
         if self.dedupe:
             rules.append(self._conflict_rule(self.dedupe))
         return tuple(rules)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Column of the candidates that the conflict rule looks at: whether another record has the same key and other content.
 CONFLICT = "_conflict"
+#: As `_conflict`, for the rule that looks at doubtful pairs of entities.
+REVIEW = "_review"
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -53,7 +53,8 @@ ONLY_IN = {
     "aiobotocore": ("tasks/store/*",),
     "botocore": ("tasks/store/*",),
     "deltalake": ("tasks/export/delta.py",),
-    "duckdb": ("flows/demo*",),
+    "duckdb": ("flows/demo*", "tasks/dedupe/entities/linkage.py"),
+    "splink": ("tasks/dedupe/entities/linkage.py",),
     "pandas": ("flows/demo*",),
 }
 #: Of schemas and tasks, the modules that are not pure. Every other one takes values and gives values.

@@ -30,14 +30,16 @@ from schemas.records import (
     RULES,
     SHARED,
     SHINGLES,
+    SIMILARITY,
     SOURCE,
+    WEIGHT,
 )
-from tasks.dedupe.near.among import EVIDENCE, without_evidence
+from tasks.dedupe.stars import EVIDENCE, without_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from schemas.policies import Near
+    from schemas.policies import Dedupe, Near
     from schemas.records import RawFile
 
 #: Rule of a record whose whole file came a second time.
@@ -85,7 +87,7 @@ def duplicate_rows(
     columns: Sequence[str],
     *,
     conflicts: bool,
-    near: Near | None = None,
+    dedupe: Dedupe | None = None,
 ) -> pl.LazyFrame:
     """Records that did not survive, each with the record it is a duplicate of.
 
@@ -96,13 +98,11 @@ def duplicate_rows(
         key: name of the key, for the rule ids.
         columns: the data set's columns.
         conflicts: whether a row that differs from its survivor is named as a conflict too.
-        near: what similar texts are, where they were looked for.
+        dedupe: the policy, where it looks for other duplicates than equal keys.
     """
     rules, reasons = [pl.lit(f"{key}.duplicate")], [pl.lit("another record has the same key and survives")]
-    if near:
-        alike = pl.col(KIND) == "near"
-        rules = [pl.when(alike).then(pl.lit(f"{near.column}.near_duplicate")).otherwise(rules[0])]
-        reasons = [pl.when(alike).then(_alike(near)).otherwise(reasons[0])]
+    if dedupe:
+        rules, reasons = [_by_kind(dedupe, 0, rules[0])], [_by_kind(dedupe, 1, reasons[0])]
     if conflicts:
         rules.append(pl.when("_differs").then(pl.lit(f"{key}.conflict")))
         reasons.append(pl.when("_differs").then(pl.lit("the surviving record has other content")))
@@ -113,9 +113,23 @@ def duplicate_rows(
         record_id("_of_input", "_of_record", inputs).alias(DUPLICATE_OF),
         DIFFERING,
         CLUSTER,
-        *(EVIDENCE if near else ()),
+        *(EVIDENCE if dedupe else ()),
         *columns,
     )
+
+
+def _by_kind(dedupe: Dedupe, which: int, exact: pl.Expr) -> pl.Expr:
+    """The rule (0) or the reason (1) of a duplicate, as its kind has it."""
+    told = exact
+    if dedupe.near:
+        near = (pl.lit(f"{dedupe.near.column}.near_duplicate"), _alike(dedupe.near))
+        told = pl.when(pl.col(KIND) == "near").then(near[which]).otherwise(told)
+    if dedupe.entities:
+        share, weight = pl.col(SIMILARITY).round(6), pl.col(WEIGHT).round(2)
+        reason = "another record is about the same entity with probability {}, by a match weight of {}"
+        entity = (pl.lit("entities.duplicate"), pl.format(reason, share, weight))
+        told = pl.when(pl.col(KIND) == "entity").then(entity[which]).otherwise(told)
+    return told
 
 
 def _alike(near: Near) -> pl.Expr:
@@ -126,7 +140,7 @@ def _alike(near: Near) -> pl.Expr:
 
 
 def redelivered_rows(
-    rows: pl.LazyFrame, first_path: str, columns: Sequence[str], *, near: Near | None = None
+    rows: pl.LazyFrame, first_path: str, columns: Sequence[str], *, evidence: bool = False
 ) -> pl.LazyFrame:
     """The records of a file that came twice, parsed and rejected ones alike, as duplicates of the first delivery's.
 
@@ -134,7 +148,7 @@ def redelivered_rows(
         rows: the second delivery's records or rejects, with `_file` and `_source`; raw cells where they have any.
         first_path: path of the first delivery.
         columns: the data set's columns.
-        near: what similar texts are, where they were looked for.
+        evidence: whether the policy looks for other duplicates than equal keys.
     """
     have = rows.collect_schema().names()
     return rows.select(
@@ -145,7 +159,7 @@ def redelivered_rows(
         # A copy differs in nothing; of which cluster the first one is, only its own row tells.
         pl.lit([], pl.List(pl.String)).alias(DIFFERING),
         pl.lit(None, pl.String).alias(CLUSTER),
-        *(without_evidence() if near else ()),
+        *(without_evidence() if evidence else ()),
         *(pl.col(name) if name in have else pl.lit(None, pl.String).alias(name) for name in columns),
     )
 

@@ -18,6 +18,7 @@ from schemas.records import CONFLICTS_WITH, FILE, INPUT, LINEAGE, RAW, RECORD, A
 from tasks.dedupe import ledger
 from tasks.dedupe.across import MOVES, terms_of
 from tasks.dedupe.candidates import Candidates
+from tasks.dedupe.canonical import with_canonical
 from tasks.dedupe.exact import PLACE
 from tasks.dedupe.moves import TOUCHED, VALUES, moved, moves_id, with_conflicts
 from tasks.dedupe.removed import Removed
@@ -141,7 +142,7 @@ class _Partition:
         self.names = [column.name for column in dataset.columns]
         self.inputs = staged.inputs
         self.tombstones = tombstones(store, job.dataset)
-        self.candidates = Candidates([functools.partial(mapped, store.path(key)) for key in staged.candidates])
+        self.candidates = Candidates([functools.partial(self._candidates, key) for key in staged.candidates])
 
         def spills(name: str, *, by: str, numbers: int, at_once: int) -> Spill:
             key = staging_key(job.dataset, job.partition, f"spill-{name}")
@@ -155,6 +156,11 @@ class _Partition:
             scan=lambda key: self._scan([key]),
             text=lambda file: _text(job, store, file),
         )
+
+    def _candidates(self, key: str) -> pl.DataFrame:
+        """The rows of a block; where a key has canonical forms, with these."""
+        dedupe = self.dataset.dedupe
+        return with_canonical(mapped(self.store.path(key)), dedupe.canonical.items() if dedupe else ())
 
     def close(self) -> None:
         """Ends whatever still reads."""
@@ -289,19 +295,22 @@ class _Partition:
         return keys
 
     def _duplicates(self) -> Iterator[pl.LazyFrame]:
-        near = self.dataset.dedupe.near if self.dataset.dedupe else None
+        dedupe = self.dataset.dedupe
+        wider = dedupe if dedupe and (dedupe.near or dedupe.entities) else None
         named = self.verdicts.named()
         found = ((block, each.duplicates) for block, each in named if each.duplicates is not None)
         if again := self._read_again("duplicates", found):
             rows = self._named(self._scan(again))
             warns = all(rule.severity is Severity.WARN for rule in self.dataset.own_rules if rule.check == "conflict")
             yield ledger.duplicate_rows(
-                rows, self.inputs, self.dataset.key_name, self.names, conflicts=warns, near=near
+                rows, self.inputs, self.dataset.key_name, self.names, conflicts=warns, dedupe=wider
             )
         for file in self.staged.files:
             if first := file.raw.redelivery_of:
                 for keys in filter(None, (file.records, file.rejects)):
-                    yield ledger.redelivered_rows(self._named(self._scan(keys)), first, self.names, near=near)
+                    yield ledger.redelivered_rows(
+                        self._named(self._scan(keys)), first, self.names, evidence=wider is not None
+                    )
 
     def counted(self) -> pl.LazyFrame:
         """One row: how many rows broke each rule about themselves, whatever became of them."""

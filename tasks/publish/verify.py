@@ -20,9 +20,8 @@ from schemas.records import Manifest, OutputFile, PartitionEntry, RawFile, Role
 from tasks.erasure.journal import erasures
 from tasks.publish.contract import fingerprint_of
 from tasks.publish.digest import version_digest
-from tasks.publish.likenesses import unlike
 from tasks.publish.originals import original
-from tasks.publish.survivors import lost_survivors
+from tasks.publish.survivors import misnamed
 from tasks.publish.written import differences, read_back, rows_of
 from tasks.store.contracts import read_contract
 from tasks.store.faults import legible
@@ -75,9 +74,8 @@ class Kind(enum.StrEnum):
     RECORDS = "records"
     """A raw file that is read again has other records than the version says, or in other places."""
     SURVIVOR = "survivor"
-    """A row says that a record of another partition survives, or is in conflict with it, which is not so there."""
-    LIKENESS = "likeness"
-    """A near-duplicate is not as similar to the record that it names as its row says."""
+    """A row says that a record of another partition survives, or is in conflict with it, which is not so there; or that
+    the text of another record is similar to its own, which it is not to that extent."""
     CONTRACT = "contract"
     """The record of what a contract fingerprint stands for is missing, or is another one's."""
     ERASURE = "erasure"
@@ -181,10 +179,8 @@ def verify_version(
 
 def _survivor_findings(store: Store, manifest: Manifest) -> Iterator[Finding]:
     try:
-        for name, told in lost_survivors(store, manifest):
+        for name, told in misnamed(store, manifest):
             yield Finding(Kind.SURVIVOR, f"{manifest.dataset} {name}", told)
-        for name, told in unlike(store, manifest):
-            yield Finding(Kind.LIKENESS, f"{manifest.dataset} {name}", told)
     except StoreError as error:
         yield Finding(Kind.FILE, manifest.dataset, str(error))
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from schemas.records import FLAGS, INPUT, LENGTH, LINE, OFFSET, RAW, RECORD, Severity
 from tasks.ingest.blocks import RecordFlag
-from tasks.job import CONFLICT
+from tasks.job import CONFLICT, REVIEW
 from tasks.normalise.plan import NormalisePlan, raw_name
 from tasks.validate.compile import compile_rules
 
@@ -53,6 +53,7 @@ def compiled(dataset: Dataset, plan: NormalisePlan) -> CompiledRules:
     broken: dict[str, pl.Expr] = {rule: (pl.col(FLAGS) & int(flag)) != 0 for rule, flag in _FLAGS.items()}
     broken |= {f"{column}.expect": unexpected for column, unexpected in plan.unexpected().items()}
     broken |= {f"{dataset.key_name}.conflict": pl.col(CONFLICT)}
+    broken |= {"entities.review": pl.col(REVIEW)}
     own = dataset.own_rules
     model_rules = dataset.rules[: len(dataset.rules) - len(own)]
     return _compiled_model(dataset.model, model_rules).with_rules((rule, broken[rule.id]) for rule in own)

@@ -101,7 +101,7 @@ def test_their_clusters_and_their_stories_can_be_shown(tmp_path: Path) -> None:
     sizes = {found.records for found in clusters(store, manifest).clusters}
     assert sizes == {3, 2}
     told = explain(store, manifest, RecordId(manifest.partitions["p"].inputs[0].sha256, 2), job.raw_root)
-    assert told.duplicate_of == f"{manifest.partitions['p'].inputs[0].sha256}:1"
+    assert told.deliveries[0].duplicate_of == f"{manifest.partitions['p'].inputs[0].sha256}:1"
 
 
 def test_verify_counts_the_shared_shingles_again(tmp_path: Path) -> None:
