@@ -108,7 +108,7 @@ def versions(
     """Lists a data set's published versions, the newest first."""
     from flows.references import check_dataset
     from tasks.store.tags import read_tags
-    from tasks.store.versions import newest_versions, read_manifest
+    from tasks.store.versions import newest_versions, read_manifests
 
     with told(as_json=as_json):
         store = _store()
@@ -126,7 +126,7 @@ def versions(
                 "run_id": manifest.run_id,
                 "tags": [tag.name for tag in tags if tag.version == manifest.version],
             }
-            for manifest in (read_manifest(store, dataset, number) for number in numbers)
+            for manifest in read_manifests(store, dataset, numbers)
         ]
         if as_json:
             for each in found:

@@ -88,6 +88,7 @@ SHELL = (
     "tasks/publish/written.py",  # reads back what was written
     "tasks/report/explain.py",  # finds one record in the ledger and in its dump
     "tasks/report/quarantine.py",  # reads the ledger
+    "tasks/report/duplicates.py",  # as quarantine
 )
 #: Modules of files, programs and networks, of the clock and of chance; `pathlib` save its pure half.
 IMPURE = (

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from schemas.errors import StoreError, shown
 from schemas.records import OutputFile
 from tasks.erasure.marks import Tombstones, hashed, probes
+from tasks.store.documents import decoded
 from tasks.store.paths import blanked_prefix, erasure_key, erasure_prefix, salt_key
 
 if TYPE_CHECKING:
@@ -175,8 +175,5 @@ def tombstones(store: Store, dataset: str) -> Tombstones:
 
 
 def _decoded(data: bytes, key: str) -> Erasure:
-    try:
-        return msgspec.json.decode(data, type=Erasure)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        fix = "Restore it from a backup: without it, who was erased would come back."
-        raise StoreError(f"the journal of an erasure can't be decoded: {shown(error)}", where=key, fix=fix) from error
+    fix = "Restore it from a backup: without it, who was erased would come back."
+    return decoded(data, Erasure, what="the journal of an erasure", key=key, fix=fix)

@@ -38,6 +38,7 @@ from tasks.erasure.search import Cleaning, Cleanings, cleanings
 from tasks.erasure.sweep import left_over
 from tasks.publish.commit import commit, encoded
 from tasks.publish.digest import version_digest
+from tasks.store.documents import decoded
 from tasks.store.paths import (
     archive_prefix,
     erasure_key,
@@ -319,7 +320,8 @@ def receipts(store: Store, dataset: str) -> tuple[Receipt, ...]:
     Raises:
         StoreError: they can't be read.
     """
-    return tuple(msgspec.json.decode(store.read(key), type=Receipt) for key in store.list(receipt_prefix(dataset)))
+    keys = store.list(receipt_prefix(dataset))
+    return tuple(decoded(store.read(key), Receipt, what="the receipt of an erasure", key=key) for key in keys)
 
 
 def _mapped(partitions: dict[str, PartitionEntry], new: dict[Cleaning, PartitionEntry]) -> dict[str, PartitionEntry]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.errors import StoreError, shown
+from schemas.errors import StoreError
 from schemas.records import Contract
+from tasks.store.documents import decoded
 from tasks.store.paths import contract_key
 
 if TYPE_CHECKING:
@@ -39,7 +40,4 @@ def read_contract(store: Store, dataset: str, fingerprint: str) -> Contract:
     fix = "Nothing of Winnow changes it, or removes it while a version names it: restore this file from a backup."
     if not store.exists(key):
         raise StoreError("the record of a contract is missing", where=key, fix=fix)
-    try:
-        return msgspec.json.decode(store.read(key), type=Contract)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StoreError(f"the record of a contract can't be decoded: {shown(error)}", where=key, fix=fix) from error
+    return decoded(store.read(key), Contract, what="the record of a contract", key=key, fix=fix)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.errors import LeaseHeldError, StoreError, shown
+from schemas.errors import LeaseHeldError, StoreError
+from tasks.store.documents import decoded
 from tasks.store.lease import lease
 from tasks.store.paths import export_key, exports_prefix, lease_key
 
@@ -86,8 +87,8 @@ def versions_under_way(store: Store, dataset: str, run_id: str, *, dry_run: bool
         if key.endswith(_PIN):
             export = key.rpartition("/")[2].removesuffix(_PIN)
             if dry_run or not _removed(store, dataset, key, export, run_id):
-                with contextlib.suppress(StoreError, msgspec.MsgspecError):  # the export ended a moment ago
-                    found |= set(msgspec.json.decode(store.read(key), type=list[int]))
+                with contextlib.suppress(StoreError):  # the export ended a moment ago
+                    found |= set(decoded(store.read(key), list[int], what="the pin of an export", key=key))
     return frozenset(found)
 
 
@@ -112,8 +113,4 @@ def _forget_lease(store: Store, dataset: str, export: str) -> None:
 
 
 def _decoded(data: bytes, key: str) -> Export:
-    try:
-        return msgspec.json.decode(data, type=Export)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        fix = "Nothing of Winnow changes it: restore this file from a backup."
-        raise StoreError(f"the record of an export can't be decoded: {shown(error)}", where=key, fix=fix) from error
+    return decoded(data, Export, what="the record of an export", key=key)

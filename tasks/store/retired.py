@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.errors import StoreError, shown
+from tasks.store.documents import decoded
 from tasks.store.paths import retired_key, retired_prefix
 
 if TYPE_CHECKING:
@@ -79,11 +79,4 @@ def is_retired(store: Store, dataset: str, version: int) -> bool:
 
 
 def _decoded(data: bytes, key: str) -> Retirement:
-    try:
-        return msgspec.json.decode(data, type=Retirement)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StoreError(
-            f"the record of retired versions can't be decoded: {shown(error)}",
-            where=key,
-            fix="Nothing of Winnow changes it: restore this file from a backup.",
-        ) from error
+    return decoded(data, Retirement, what="the record of retired versions", key=key)

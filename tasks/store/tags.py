@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.errors import StoreError, TagExistsError, UsageError, VersionNotFoundError, nearest, shown
+from schemas.errors import TagExistsError, UsageError, VersionNotFoundError, nearest, shown
+from tasks.store.documents import decoded
 from tasks.store.paths import tag_key, tag_name, tag_prefix
 from tasks.store.versions import read_manifest
 
@@ -144,11 +145,4 @@ def _encoded(tag: Tag) -> bytes:
 
 
 def _decoded(data: bytes, key: str) -> Tag:
-    try:
-        return msgspec.json.decode(data, type=Tag)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StoreError(
-            f"the tag can't be decoded: {shown(error)}",
-            where=key,
-            fix="Set it anew: delete this file, then winnow tag.",
-        ) from error
+    return decoded(data, Tag, what="the tag", key=key, fix="Set it anew: delete this file, then winnow tag.")

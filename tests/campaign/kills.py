@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +36,8 @@ from tests.s3_server import S3Server, put_tree
 
 HOMES = ("folder", "bucket", "server")
 _MOST_ATTEMPTS = 12
+#: Trials after which the campaign says how far it is.
+_TELL = 10
 #: Errors of a command that found no server.
 _AWAY = ("StoreError", "DumpUnreadableError")
 
@@ -198,19 +200,21 @@ def _published(place: Place) -> dict[str, tuple[int, ...]]:
     return {dataset: list_versions(store, dataset) for dataset in DATASETS}
 
 
-def campaign(victims: Sequence[str], homes: Sequence[str], kills: int, seed: int) -> Iterator[tuple[str, str, Tally]]:
-    """Kills each victim in each home at least so many times; gives what came of it."""
+def campaign(
+    victims: Sequence[str], homes: Sequence[str], kills: int, seed: int, say: Callable[[str], None]
+) -> Iterator[tuple[str, str, Tally]]:
+    """Kills each victim in each home at least so many times; gives what came of it, and says how far it is."""
     with tempfile.TemporaryDirectory(prefix="winnow-kills-") as folder:
         ground = Ground(Path(folder), homes)
         try:
             for home in homes:
                 for name in victims:
-                    yield home, name, _tried(ground, VICTIMS[name], home, kills, seed)
+                    yield home, name, _tried(ground, VICTIMS[name], home, kills, seed, say)
         finally:
             ground.close()
 
 
-def _tried(ground: Ground, victim: Victim, home: str, kills: int, seed: int) -> Tally:
+def _tried(ground: Ground, victim: Victim, home: str, kills: int, seed: int, say: Callable[[str], None]) -> Tally:
     tally = Tally()
     wanted, seconds = expected(ground, victim, home)
     while tally.kills < kills and tally.trials < 4 * kills:
@@ -220,6 +224,8 @@ def _tried(ground: Ground, victim: Victim, home: str, kills: int, seed: int) -> 
         tally.trials += 1
         if found != wanted:
             tally.failures.append(f"{name}: it led to {found}, not to {wanted}")
+        if tally.trials % _TELL == 0:
+            say(f"{home:7} {victim.name:9} {tally.kills} of {kills} kills so far, {len(tally.failures)} failures")
     return tally
 
 
@@ -237,7 +243,7 @@ def main() -> int:
     say(f"seed {given.seed}, {given.kills} kills of each of {', '.join(given.victims)} in {', '.join(given.homes)}")
     total: collections.Counter[str] = collections.Counter()
     began = time.monotonic()
-    for home, name, tally in campaign(given.victims, given.homes, given.kills, given.seed):
+    for home, name, tally in campaign(given.victims, given.homes, given.kills, given.seed, say):
         total.update(kills=tally.kills, servers=tally.servers, trials=tally.trials, failures=len(tally.failures))
         say(
             f"{home:7} {name:9} {tally.trials:4} trials, {tally.kills:4} kills ({tally.early} before anything was "

@@ -27,6 +27,6 @@ def environment() -> Iterator[None]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("home", ["folder", *(pytest.param(home, marks=pytest.mark.s3) for home in HOMES[1:])])
 def test_what_was_killed_is_finished_by_running_it_again(home: str, environment: None) -> None:
-    for _, victim, tally in campaign(list(VICTIMS), [home], _KILLS, _SEED):
+    for _, victim, tally in campaign(list(VICTIMS), [home], _KILLS, _SEED, print):
         assert tally.failures == [], victim
         assert tally.kills >= _KILLS, victim

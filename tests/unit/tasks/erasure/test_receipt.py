@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
-from schemas.errors import SettingsError
+from schemas.errors import SettingsError, StoreError
 from tasks.erasure.journal import StoredObject
 from tasks.erasure.receipt import Receipt, Swept, is_genuine, load_key, new_key, signed
+from tasks.erasure.stage import receipts
+from tasks.store.local import LocalStore
+from tasks.store.paths import receipt_key
 
 RECEIPT = Receipt(
     "trips", "e", "mail", ("h",), "t", "me", "t", 3, (1, 2), 4, {"kept": 4}, (StoredObject("a", "b"),), (),
@@ -38,3 +43,12 @@ def test_another_key_is_not_the_one_that_was_asked_for() -> None:
 def test_what_is_no_key_says_how_to_make_one(pem: bytes) -> None:
     with pytest.raises(SettingsError, match="openssl genpkey -algorithm ed25519"):
         load_key(pem, "here")
+
+
+def test_a_damaged_receipt_is_told_and_no_traceback(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    key = receipt_key("guests", "e", 1)
+    store.create(key, b"{")
+    with pytest.raises(StoreError, match="the receipt of an erasure can't be decoded") as caught:
+        receipts(store, "guests")
+    assert key in str(caught.value)
