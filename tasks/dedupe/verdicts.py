@@ -166,25 +166,23 @@ class Verdicts:
         """Looks for near-duplicates among the rows that are left."""
         dedupe = self._dataset.dedupe
         if dedupe and dedupe.near:
-            for found in near_duplicates(self._undisputed, dedupe, dedupe.near, self._names, self._spills):
+            left = functools.partial(self._without, self._duplicates, self._disputed)
+            at_once = self._limits.hashes
+            for found in near_duplicates(left, dedupe, dedupe.near, self._names, self._spills, at_once):
                 self._alike.add(found)
         self._alike.done()
 
     def _link(self) -> None:
         """Looks for records of one entity among the rows that are left then."""
         dedupe = self._dataset.dedupe
-        if dedupe and dedupe.entities and any(True for _ in self._undisputed()):
-            linked = same_entities(self._undisputed, dedupe, dedupe.entities, self._names)
+        left = functools.partial(self._without, self._duplicates, self._disputed, self._alike)
+        if dedupe and dedupe.entities and any(True for _ in left()):
+            linked = same_entities(left, dedupe, dedupe.entities, self._names)
             for found in linked.duplicates:
                 self._linked.add(found)
             if self._review and linked.doubtful.height and dedupe.entities.review is not None:
                 self._break(linked.doubtful.with_columns(pl.lit(value=True).alias(REVIEW)).lazy(), [self._review])
         self._linked.done()
-
-    def _undisputed(self) -> Iterator[Block]:
-        disputed = InOrder(self._disputed)
-        for block in self._survivors():
-            yield block.without(disputed.before(block.stop))
 
     def _all(self, exact: pl.DataFrame | None, others: Sequence[pl.DataFrame | None]) -> pl.DataFrame | None:
         """The duplicates of a block, whatever they are by, as one frame."""
@@ -241,9 +239,13 @@ class Verdicts:
         return rows.parts()
 
     def _survivors(self) -> Iterator[Block]:
-        gone = [InOrder(each) for each in self._gone]
+        return self._without(*self._gone)
+
+    def _without(self, *gone: Parts) -> Iterator[Block]:
+        """All blocks, some rows of which are out."""
+        out = [InOrder(each) for each in gone]
         for block in self._candidates.blocks():
-            yield block.without(*(each.before(block.stop) for each in gone))
+            yield block.without(*(each.before(block.stop) for each in out))
 
     def _by_row(self, name: str) -> Parts:
         return self._spills(f"found-{name}", by=ROW, numbers=self._candidates.rows, at_once=self._limits.verdicts)

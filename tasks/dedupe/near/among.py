@@ -17,7 +17,7 @@ import polars as pl
 from schemas.records import COMPARED, KIND, SHARED, SHINGLES, SIMILARITY
 from tasks.dedupe.near.join import survivors
 from tasks.dedupe.near.likeness import likeness, similar
-from tasks.dedupe.near.sets import sets_of
+from tasks.dedupe.near.sets import AT_ONCE, sets_of
 from tasks.dedupe.stars import beside_leaders, ranks, rows_left, with_evidence
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def near_duplicates(
-    blocks: Blocks, dedupe: Dedupe, near: Near, columns: Sequence[str], spills: Spills
+    blocks: Blocks, dedupe: Dedupe, near: Near, columns: Sequence[str], spills: Spills, at_once: int = AT_ONCE
 ) -> Iterator[pl.DataFrame]:
     """The records whose text is nearly that of another one that survives.
 
@@ -39,6 +39,7 @@ def near_duplicates(
         near: what is similar.
         columns: the data set's columns.
         spills: makes what takes shingles that are too many for memory.
+        at_once: how many these are.
 
     Yields:
         `_row`, `_of_input`, `_of_record`, `_differs`, `_differing`, `_cluster` (that of the record that survives) and
@@ -46,7 +47,7 @@ def near_duplicates(
     """
     places = ranks(blocks, dedupe, columns)
     texts = ((rows.frame.get_column(near.column), places[rows.numbers]) for rows in rows_left(blocks))
-    sets = sets_of(texts, places.size, near, spills)
+    sets = sets_of(texts, places.size, near, spills, at_once)
     number_at = np.empty(places.size, np.int64)
     number_at[places] = np.arange(places.size)
     of = number_at[survivors(sets, near)[places]]
