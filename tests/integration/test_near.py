@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from flows.clean import PLAIN, clean
-from schemas.errors import DeclarationError
+from schemas.errors import DeclarationError, MissingExtraError
 from schemas.records import RecordId, Role
 from tasks.job import Job
 from tasks.publish.likenesses import unlike
 from tasks.publish.verify import Kind, verify_version
+from tasks.report.describe import describe
 from tasks.report.duplicates import clusters
 from tasks.report.explain import explain
 from tasks.store.local import open_store
@@ -120,6 +122,17 @@ def test_verify_counts_the_shared_shingles_again(tmp_path: Path) -> None:
     assert list(unlike(store, manifest)) == [
         ("p", "2 near-duplicates are not as similar to the record they name as they say")
     ]
+
+
+def test_show_says_what_is_nearly_the_same(tmp_path: Path) -> None:
+    told = describe(cleaned(tmp_path).load(), "", "").dedupe
+    assert told[1:] == ("text nearly the same: Jaccard similarity of runs of 1 words at least 0.5, in each partition",)
+
+
+def test_a_missing_extra_is_named_with_what_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.sparse", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'winnow\[text\]'"):
+        cleaned(tmp_path)
 
 
 def test_a_column_that_is_no_text_is_refused(tmp_path: Path) -> None:

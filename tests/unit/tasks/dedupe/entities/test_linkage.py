@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 
 from schemas import Entities
-from schemas.errors import DeclarationError, GateError
+from schemas.errors import DeclarationError, GateError, MissingExtraError
 from tasks.dedupe.entities.linkage import PAIRS, check_blocks, linked
 
 PERSONS = Entities(
@@ -59,6 +60,12 @@ def test_blocks_that_explode_are_refused_before_anything_is_compared() -> None:
     entities = Entities(fields={"name": "name"}, blocking=[["town", "name"], ["town"]], max_pairs=10_000)
     with pytest.raises(GateError, match="blocking by town compares 12,497,500 pairs of records, 5,000 records in one"):
         linked(records, entities)
+
+
+def test_a_missing_extra_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "splink", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'winnow\[entities\]'"):
+        linked(pl.DataFrame({"name": ["a", "a"]}), Entities(fields={"name": "name"}, blocking=[["name"]]))
 
 
 def test_missing_values_are_in_no_block() -> None:
