@@ -93,6 +93,7 @@ class Dataset:
         self._check_renamed(known)
         self._check_split(known)
         self._check_groups()
+        self._check_texts()
         self._check_rules()
         self._check_gates()
 
@@ -105,6 +106,10 @@ class Dataset:
             yield from (("Dedupe(key)", column) for column in self.dedupe.key)
             yield from (("Dedupe(ignore)", column) for column in self.dedupe.ignore)
             yield from (("Dedupe(by)", column) for column in (self.dedupe.by,) if column)
+            yield from (("Dedupe.Near", near.column) for near in (self.dedupe.near,) if near)
+            if entities := self.dedupe.entities:
+                yield from (("Entities(fields)", column) for column in entities.fields)
+                yield from (("Entities(blocking)", column) for rule in entities.blocking for column in rule)
         yield from (("Gates(removed_by)", column) for column in self.gates.removed_by)
         yield from (("Drift(renamed)", column) for column in self.source.drift.renamed.values())
         yield from self._columns_of_policies()
@@ -138,6 +143,15 @@ class Dataset:
                 )
         if self.split.at and not isinstance(types[self.split.at], pl.Date | pl.Datetime):
             raise DeclarationError(f"{shown(self.split.at)} is of {types[self.split.at]}", where="Split(at)")
+
+    def _check_texts(self) -> None:
+        near = self.dedupe.near if self.dedupe else None
+        texts = {near.column: "Dedupe.Near(column)"} if near else {}
+        texts |= dict.fromkeys(self.dedupe.canonical if self.dedupe else (), "Dedupe(canonical)")
+        for column in self.columns:
+            if column.name in texts and column.dtype != pl.String:
+                found = f"{column.name} is a column of {column.dtype}"
+                raise DeclarationError(found, expected="a column of text", where=texts[column.name])
 
     def _check_renamed(self, known: Sequence[str]) -> None:
         for name in self.source.drift.renamed:
@@ -195,6 +209,10 @@ class Dataset:
         for column in dict.fromkeys(correction.column for correction in self.corrections):
             reason = "a declared correction found its row, but not the wrong value that it expects"
             rules.append(self._rule(f"{column}.expect", column, "expect", reason, default=Severity.FAIL))
+        if self.dedupe and self.dedupe.entities:
+            reason = "another record may be about the same person or thing"
+            default, kind = Severity.FAIL, "across_rows"
+            rules.append(self._rule("entities.review", None, "review", reason, default=default, kind=kind))
         if self.dedupe:
             rules.append(self._conflict_rule(self.dedupe))
         if self.labels:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 CONFLICT = "_conflict"
 #: The same of the label rule: whether the row's label looks wrong.
 MISLABELLED = "_mislabelled"
+#: As `_conflict`, for the rule that looks at doubtful pairs of entities.
+REVIEW = "_review"
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

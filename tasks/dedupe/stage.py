@@ -33,6 +33,7 @@ from tasks.audit.stage import audit_partition, keep
 from tasks.dedupe import ledger
 from tasks.dedupe.across import MOVES, terms_of
 from tasks.dedupe.candidates import Candidates
+from tasks.dedupe.canonical import with_canonical
 from tasks.dedupe.exact import PLACE
 from tasks.dedupe.moves import TOUCHED, VALUES, moved, moves_id, with_conflicts
 from tasks.dedupe.removals import Tally
@@ -48,6 +49,7 @@ from tasks.job import Job, Settled, Staged, StagedFile
 from tasks.normalise.plan import NormalisePlan
 from tasks.publish import splits
 from tasks.publish.contract import cleaning_id
+from tasks.publish.likenesses import NEAR_METADATA
 from tasks.publish.reconcile import Held, Rows, Taken, files_in_order
 from tasks.store.faults import translated
 from tasks.store.local import open_store
@@ -150,6 +152,9 @@ def _written(
     keys = {role: data_key(job.dataset, role, job.partition, names[role]) for role in frames}
     # The ledger explains itself: whoever opens one of its files finds the rules in its metadata.
     described = {"winnow.rules": msgspec.json.encode(partition.dataset.rules).decode()}
+    near = partition.dataset.dedupe and partition.dataset.dedupe.near
+    if near:
+        described[NEAR_METADATA] = msgspec.json.encode(near).decode()
     metadata = {keys[role]: described for role in frames if role not in (Role.ERASED, *TOUCHED)}
     sinks = {keys[role]: frame for role, frame in frames.items()}
     (counted,) = sink_all(store, sinks, also=[partition.counted()], metadata=metadata)
@@ -172,7 +177,7 @@ class _Partition:
         self.names = [column.name for column in dataset.columns]
         self.inputs = staged.inputs
         self.tombstones = tombstones(store, job.dataset)
-        self.candidates = Candidates([functools.partial(mapped, store.path(key)) for key in staged.candidates])
+        self.candidates = Candidates([functools.partial(self._candidates, key) for key in staged.candidates])
 
         def spills(name: str, *, by: str, numbers: int, at_once: int) -> Spill:
             key = staging_key(job.dataset, job.partition, f"spill-{name}")
@@ -201,6 +206,11 @@ class _Partition:
         decided = Decided(holding(self.reviews, self.dataset.labels.column))
         records = {number: decided.records_of(raw.sha256) for number, raw in enumerate(self.inputs)}
         return JudgeOfLabels(self.dataset, self.dataset.labels, records, scratch, self._progress)
+
+    def _candidates(self, key: str) -> pl.DataFrame:
+        """The rows of a block; where a key has canonical forms, with these."""
+        dedupe = self.dataset.dedupe
+        return with_canonical(mapped(self.store.path(key)), dedupe.canonical.items() if dedupe else ())
 
     def close(self) -> None:
         """Ends whatever still reads."""
@@ -353,16 +363,22 @@ class _Partition:
         return keys
 
     def _duplicates(self) -> Iterator[pl.LazyFrame]:
+        dedupe = self.dataset.dedupe
+        wider = dedupe if dedupe and (dedupe.near or dedupe.entities) else None
         named = self.verdicts.named()
         found = ((block, each.duplicates) for block, each in named if each.duplicates is not None)
         if again := self._read_again("duplicates", found):
             rows = self._named(self._scan(again))
             warns = all(rule.severity is Severity.WARN for rule in self.dataset.own_rules if rule.check == "conflict")
-            yield ledger.duplicate_rows(rows, self.inputs, self.dataset.key_name, self.names, conflicts=warns)
+            yield ledger.duplicate_rows(
+                rows, self.inputs, self.dataset.key_name, self.names, conflicts=warns, dedupe=wider
+            )
         for file in self.staged.files:
             if first := file.raw.redelivery_of:
                 for keys in filter(None, (file.records, file.rejects)):
-                    yield ledger.redelivered_rows(self._named(self._scan(keys)), first, self.names)
+                    yield ledger.redelivered_rows(
+                        self._named(self._scan(keys)), first, self.names, evidence=wider is not None
+                    )
 
     def counted(self) -> pl.LazyFrame:
         """One row: how many rows broke each rule about themselves, whatever became of them."""

@@ -21,7 +21,6 @@ from tasks.erasure.journal import erasures
 from tasks.publish.contract import fingerprint_of
 from tasks.publish.digest import version_digest
 from tasks.publish.originals import original
-from tasks.publish.survivors import lost_survivors
 from tasks.publish.written import differences, read_back, rows_of
 from tasks.store.contracts import read_contract
 from tasks.store.faults import legible
@@ -74,7 +73,8 @@ class Kind(enum.StrEnum):
     RECORDS = "records"
     """A raw file that is read again has other records than the version says, or in other places."""
     SURVIVOR = "survivor"
-    """A row says that a record of another partition survives, or is in conflict with it, which is not so there."""
+    """A row says that a record of another partition survives, or is in conflict with it, which is not so there; or that
+    the text of another record is similar to its own, which it is not to that extent."""
     CONTRACT = "contract"
     """The record of what a contract fingerprint stands for is missing, or is another one's."""
     ERASURE = "erasure"
@@ -162,7 +162,7 @@ def verify_version(
         notes += raws.notes
         reread += raws.reread
     if not findings:  # what is damaged can't be held against anything
-        findings += [Finding(Kind.SURVIVOR, path, told) for path, told in lost_survivors(store, manifest)]
+        findings += [Finding(Kind.SURVIVOR, path, told) for path, told in misnamed(store, manifest)]
     entries = manifest.partitions.values()
     return VerifyReport(
         dataset=dataset,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from schemas.columns import ColumnSpec
     from schemas.dataset import Dataset
-    from schemas.policies import Gates, Retention, Schedule
+    from schemas.policies import Dedupe, Gates, Retention, Schedule
 
 
 def describe(dataset: Dataset, title: str, declaration: str) -> Card:
@@ -112,6 +112,19 @@ def _dedupe(dataset: Dataset) -> Iterator[str]:
         kept = f"keeping the {dataset.dedupe.keep.replace('_', ' ')}{by}"
         within = ", within each partition" if dataset.dedupe.across == "partition" else ""
         yield f"by {', '.join(dataset.dedupe.key)}, {kept}{within}"
+        yield from _dedupe_further(dataset.dedupe)
+
+
+def _dedupe_further(dedupe: Dedupe) -> Iterator[str]:
+    for name, forms in dedupe.canonical.items():
+        yield f"{name} compared whatever its {', '.join(forms)}"
+    if near := dedupe.near:
+        unit = f"{near.characters} characters" if near.characters else f"{near.words} words"
+        measure = "containment" if near.containment else "Jaccard similarity"
+        yield f"{near.column} nearly the same: {measure} of runs of {unit} at least {near.threshold}, in each partition"
+    if entities := dedupe.entities:
+        fields, rules = ", ".join(entities.fields), " or ".join(", ".join(rule) for rule in entities.blocking)
+        yield f"the same entity by {fields}: probability at least {entities.match} where {rules} are equal"
 
 
 def _retention(retention: Retention) -> Iterator[str]:
