@@ -160,10 +160,12 @@ def main(
 
 def _refuse(wrong: dict[str, DeclarationError]) -> None:
     """Tells of declarations that are wrong, when all the others are deployed."""
-    if wrong:
-        first, *others = wrong.values()
-        more = f"; {len(others)} more are wrong" if others else ""
-        raise DeclarationError(f"{first}{more}", fix="It keeps none of the others back.")
+    if not wrong:
+        return
+    first, *others = wrong.values()
+    if others:
+        raise DeclarationError(f"the declarations of {', '.join(wrong)} are wrong", fix=f"The first: {first}")
+    raise first
 
 
 def _tell(
