@@ -106,8 +106,9 @@ def _runner_deployment(each: Planned) -> RunnerDeployment:
             limit=each.concurrency, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
         ),
     )
-    made.entrypoint = each.entrypoint
-    return made
+    found = cast("RunnerDeployment", made)  # typed for async use
+    found.entrypoint = each.entrypoint
+    return found
 
 
 def _remove_others(client: SyncPrefectClient, kept: set[str], spared: set[str]) -> list[str]:

@@ -122,7 +122,9 @@ def harbour(server: Server) -> Iterator[Harbour]:
             " json_data={'subject': '{{subject}}', 'body': '{{body}}'}).save('watch')\n"
         )
         subprocess.run([sys.executable, "-c", make_block], env=os.environ | environment, check=True, timeout=120)
-        found.deployed = server.place.winnow("deploy", "--json", WINNOW_NOTIFY_BLOCK=BLOCK, **environment)
+        with server.place.start("deploy", "--json", WINNOW_NOTIFY_BLOCK=BLOCK, **environment) as deploying:
+            said, errors = deploying.communicate(timeout=600)
+        found.deployed = subprocess.CompletedProcess(deploying.args, deploying.returncode, said, errors)
         yield found
         for name in NIGHTLY:
             httpx.patch(
