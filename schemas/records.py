@@ -50,6 +50,8 @@ class Role(enum.StrEnum):
     """Rows that would be kept, but a record of another partition has the same key and other content; quarantined."""
     ERASED = "erased"
     """Places of records that were erased, and nothing of what was in them."""
+    AUDIT = "audit"
+    """Tables of audits, each file with columns of its own; see schemas/audits.py. No fate of a record."""
 
 
 #: Names of the columns that Winnow adds. All begin with an underscore, which a declared column may not.
@@ -61,6 +63,12 @@ CONFLICTS_WITH = "_conflicts_with"
 #: The partition of the record that a row is a duplicate of or in conflict with, where it is another one's; the name of
 #: the row's cluster, which all records with its key have; and the columns in which the row differs from that record.
 OF_PARTITION, CLUSTER, DIFFERING = "_of_partition", "_cluster", "_differing"
+#: Of a duplicate, where a data set looks for other ones than equal keys: in which way it is one (`exact`, `near`,
+#: `entity`); how similar its text is to that of the record it names, which is so many shared shingles of so many, or
+#: with what probability both are about one entity; the weight of the match that leads to that; and the text as it was
+#: compared. What does not apply is null.
+KIND, SIMILARITY, SHARED, SHINGLES, WEIGHT = "_kind", "_similarity", "_shared", "_shingles", "_weight"
+COMPARED = "_compared"
 
 #: Columns that lead from a row of the clean table back to its raw record. `_offset` and `_length` count bytes of the
 #: decompressed file and are null for columnar formats, which have none.
@@ -314,11 +322,18 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     by: str | None = None
     prefer: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    canonical: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Columns of the key with the forms in which their values are compared; in `key` they are `_same.<column>`."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The declared columns of the key."""
+        return tuple(name.removeprefix("_same.") for name in self.key)
 
     @property
     def key_name(self) -> str:
         """Name of the key, as it stands in rule ids."""
-        return "+".join(self.key)
+        return "+".join(self.names)
 
 
 class Across(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -356,6 +371,8 @@ class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     """Rules that at least one row broke."""
     rejects: tuple[RejectCount, ...]
     steps: tuple[StepCount, ...]
+    reviews: tuple[str, ...] = ()
+    """Ids of the imported reviews that decide on records of its inputs, sorted; see tasks/audit/review."""
     across: Across | None = None
     """None where duplicates are looked for within the partition only, or not at all."""
     replayed: Replayed | msgspec.UnsetType = msgspec.UNSET
@@ -413,6 +430,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replaced: dict[str, str] = {}
     """Of the version of an erasure: sha256 of each older manifest that it replaced -> sha256 of what is in its
     place, so that the chain of manifests leads over them."""
+    audits: tuple[OutputFile, ...] = ()
+    """Tables of the audits of the whole version, as it was to be when it was committed. No part of the digest: other
+    than the data they may depend on the versions before."""
     parent_sha256: str | None = None
     """sha256 of the parent's manifest as it is stored: whoever knows the newest one's knows that of all before it."""
     release: Release | msgspec.UnsetType = msgspec.UNSET

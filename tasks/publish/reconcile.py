@@ -20,6 +20,7 @@ import polars as pl
 from schemas.errors import StoreError
 from schemas.records import DUPLICATE_OF, FILE, INPUT, RECORD, PartitionEntry, Removal, Role
 from tasks.dedupe.across import MOVES, PARTITION, decide_across
+from tasks.dedupe.canonical import with_canonical
 from tasks.dedupe.keys import stable_hash
 from tasks.dedupe.moves import (
     TOUCHED,
@@ -50,7 +51,9 @@ if TYPE_CHECKING:
 #: How often a partition's files are begun to be written.
 _ATTEMPTS = 3
 #: The order of a partition's files in its manifest.
-_ORDER = [Role.CLEAN, Role.QUARANTINE, Role.DUPLICATES, Role.REJECTS, Role.REPAIRS, Role.ERASED, *TOUCHED[1:]]
+_ORDER = [
+    Role.CLEAN, Role.QUARANTINE, Role.DUPLICATES, Role.REJECTS, Role.REPAIRS, Role.ERASED, *TOUCHED[1:], Role.AUDIT,
+]  # fmt: skip
 
 
 class Rows(NamedTuple):
@@ -68,10 +71,12 @@ class Rows(NamedTuple):
 
     def placed(self, terms: Terms) -> Iterator[pl.LazyFrame]:
         """What other partitions are compared with."""
-        yield placed(rows_alone(self.frames), self.partition, self.inputs, kept=True)
+        alone = placed(rows_alone(self.frames), self.partition, self.inputs, kept=True)
+        yield with_canonical(alone, terms.canonical)
         disputed = rows_disputed(self.frames, terms)
         if disputed is not None:
-            yield placed(disputed, self.partition, self.inputs, kept=False)
+            disputed = placed(disputed, self.partition, self.inputs, kept=False)
+            yield with_canonical(disputed, terms.canonical)
 
     def hashes(self, terms: Terms) -> Hashes:
         """The hashes of its keys, each once, rising."""
@@ -260,7 +265,8 @@ def _untouched(moves: pl.DataFrame, rows: Rows, terms: Terms, keys: pl.DataFrame
     """Those moves of a partition whose rows have none of some keys."""
     if not moves.height or not keys.height:
         return moves
-    aside = [rows.frames[role].select(FILE, RECORD, *terms.key) for role in TOUCHED[1:] if role in rows.frames]
+    frames = [rows.frames[role] for role in TOUCHED[1:] if role in rows.frames]
+    aside = [with_canonical(each, terms.canonical).select(FILE, RECORD, *terms.key) for each in frames]
     gone = pl.concat(aside).join(keys.lazy(), on=list(terms.key), how="semi").select(FILE, RECORD).collect()
     return moves.join(gone, on=[FILE, RECORD], how="anti", maintain_order="left")
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from schemas.errors import StoreError, shown
 from schemas.records import CONFLICTS_WITH, DUPLICATE_OF, FILE, OF_PARTITION, RECORD, Role
+from tasks.publish.likenesses import unlike
 from tasks.publish.written import rows_of
 from tasks.store.faults import legible
 
@@ -46,6 +47,12 @@ def _lost(store: Store, manifest: Manifest, entry: PartitionEntry) -> Iterator[s
                 if lost:
                     told = f"{lost:,} {role.value} rows name a record of {shown(partition)} that it does not have"
                     yield f"{told} as {' or '.join(each.value for each in where)}"
+
+
+def misnamed(store: Store, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """What `lost_survivors` finds, and what `unlike` does."""
+    yield from lost_survivors(store, manifest)
+    yield from unlike(store, manifest)
 
 
 def _names(
