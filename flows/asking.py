@@ -21,6 +21,7 @@ from prefect.flow_runs import pause_flow_run
 from prefect.input import RunInput
 from pydantic import Field
 
+from flows import events
 from flows.settings import load_settings
 from schemas.errors import HeldError, shown
 from tasks.audit.gates import in_words
@@ -76,6 +77,7 @@ def answered(outcome: Outcome, how: Literal["auto", "wait", "leave"]) -> Outcome
             key=f"{outcome.dataset.replace('_', '-')}-held",
             description=f"A gate holds {outcome.dataset} {as_markdown(outcome.partition, limit=255)}: publish it?",
         )
+    events.tell_held(outcome)
     answer = _asked(hold, question, seconds) if waits and seconds else None
     if answer is None:
         raise _held(store, hold)

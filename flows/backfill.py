@@ -20,6 +20,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows import events
 from flows.apart import apart, deployment_of
 from flows.batch import Told
 from flows.clean import job_of, log_outcome
@@ -52,6 +53,7 @@ def clean_some(dataset: str, first: str, last: str, batches: list[list[Job]], wo
     for batch in batches:
         found += workers.clean(batch)
         for told in found[-len(batch) :]:
+            events.tell_told(dataset, told)
             if told.outcome:
                 log_outcome(told.outcome)
             else:

@@ -16,12 +16,12 @@ import msgspec
 import polars as pl
 from prefect import flow, runtime
 
-from flows import logs
+from flows import events, logs
 from flows.asking import answered
 from flows.settings import load_settings
 from schemas import registry
 from schemas.errors import shown
-from tasks.audit.stage import remember_failure
+from tasks.audit.ledger import remember_failure
 from tasks.dedupe.task import settle
 from tasks.erasure.journal import take_along
 from tasks.ingest.task import ingest
@@ -32,6 +32,7 @@ from tasks.report.stage import report_owed
 from tasks.report.task import report
 from tasks.store.failures import forget_failures
 from tasks.store.lease import lease
+from tasks.store.reviews import take_reviews
 from tasks.store.staging import staging
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def clean(job: Job, stages: Stages) -> Outcome:
     A run that was killed anywhere is finished by running it again: what it staged is cleared, what it wrote under final
     names is written again with the same bytes, and what it committed is recognised as unchanged and reported.
     """
-    with _at_home(job) as job, _remembered(job):
+    with events.failures_told(job), _at_home(job) as job, _remembered(job):
         store = job.open_store()
         with lease(store, job.dataset, job.partition, job.run_id), staging(store, job.dataset, job.partition):
             outcome = unchanged(job, store, job.load()) or held(job, store, job.load())
@@ -95,6 +96,8 @@ def clean(job: Job, stages: Stages) -> Outcome:
                 staged = stages.ingest(job)
                 settled = stages.settle(job, staged)
                 outcome = stages.publish(job, staged, settled)
+        if outcome.published:
+            events.tell_published(outcome)
         if outcome.version and not job.dry_run:
             forget_failures(store, job.dataset, [job.partition])
         if outcome.version and report_owed(job, store, outcome):
@@ -136,8 +139,9 @@ def _at_home(job: Job) -> Iterator[Job]:
         yield job
         return
     with tempfile.TemporaryDirectory(prefix="winnow-dry-run-") as folder:
-        there = msgspec.structs.replace(job, store_root=folder)
+        there = msgspec.structs.replace(job, store_root=folder, beside_root=job.store_root)
         take_along(job.open_store(), there.open_store(), job.dataset)
+        take_reviews(job.open_store(), there.open_store(), job.dataset)
         yield there
 
 

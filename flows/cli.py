@@ -13,7 +13,20 @@ import sys
 
 import typer
 
-from flows import cli_diff, cli_erasure, cli_export, cli_gc, cli_inspect, cli_moves, cli_rebuild, cli_run, cli_status
+from flows import (
+    cli_diff,
+    cli_duplicates,
+    cli_erasure,
+    cli_export,
+    cli_gc,
+    cli_inspect,
+    cli_moves,
+    cli_rebuild,
+    cli_review,
+    cli_run,
+    cli_serve,
+    cli_status,
+)
 
 app = typer.Typer(
     name="winnow",
@@ -26,6 +39,7 @@ app = typer.Typer(
 for group in (
     cli_run.COMMANDS,
     cli_inspect.COMMANDS,
+    cli_duplicates.COMMANDS,
     cli_status.COMMANDS,
     cli_moves.COMMANDS,
     cli_diff.COMMANDS,
@@ -33,9 +47,16 @@ for group in (
     cli_rebuild.COMMANDS,
     cli_erasure.COMMANDS,
     cli_gc.COMMANDS,
+    cli_serve.COMMANDS,
+    cli_review.COMMANDS,
 ):
     for name, command in group.items():
         app.command(name)(command)
+
+review = typer.Typer(help="Takes doubtful labels to reviewers, and their decisions back.", no_args_is_help=True)
+for name, command in cli_review.REVIEW.items():
+    review.command(name)(command)
+app.add_typer(review, name="review")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Commands that clean: one partition, tonight's, a range, the demo; and the server that shows their runs.
+"""Commands that clean: one partition, tonight's, a range, what was set aside, the demo.
 
 Belongs here: their arguments and what they print. Does not belong here: commands that only read (cli_inspect), or the
 flows themselves.
@@ -200,21 +200,10 @@ def demo(
         run_demo(nights, as_json=as_json)
 
 
-def serve(*, port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65_535)] = 4200) -> None:
-    """Starts Prefect's server and UI on this machine only, over the runs that were made here."""
-    prepare_prefect()
-    from flows.server import become_server
-
-    say(f"The runs: http://127.0.0.1:{port}/v2/runs (stop with Ctrl-C). In another terminal, so that runs report here:")
-    say(f"  export PREFECT_API_URL=http://127.0.0.1:{port}/api")
-    become_server(port)
-
-
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
     "nightly": nightly,
     "backfill": backfill,
     "replay": replay,
     "demo": demo,
-    "serve": serve,
 }

@@ -164,7 +164,13 @@ class HeaderError(StoppedError):
 
 
 class GateError(StoppedError):
-    """A gate on the whole run failed: too much quarantined, too few records, a table-level rule broken."""
+    """A gate on the whole run failed: too much quarantined, too few records, a table-level rule broken.
+
+    Attributes:
+        gates: settings and ids of rules that did not open.
+    """
+
+    gates: tuple[str, ...] = ()
 
 
 class HeldError(GateError):

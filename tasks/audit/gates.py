@@ -142,12 +142,14 @@ def stop(dataset: str, partition: str, found: Sequence[Finding]) -> None:
         return
     first = failed[0]
     others = f"; also {', '.join(f'{each.gate}: {each.found}' for each in failed[1:])}" if failed[1:] else ""
-    raise GateError(
+    error = GateError(
         f"gate {first.gate}: {first.found}{others}",
         expected=first.expected,
         where=f"{dataset} {partition}",
         fix=first.fix,
     )
+    error.gates = tuple(each.gate for each in failed)
+    raise error
 
 
 def in_words(found: Finding) -> str:

@@ -144,7 +144,7 @@ def _changed(hold: Hold, partitions: Change) -> Change:
         HoldGoneError: the partition is not any more what it was when it was held.
     """
     present = partitions.get(hold.partition)
-    if (present.cleaning if present else None) != hold.before and present != hold.entry:
+    if (present.alone if present else None) not in (hold.before, hold.entry.alone):
         raise _gone(hold, "another cleaning of the partition was published since it was held")
     return {**partitions, hold.partition: hold.entry}
 

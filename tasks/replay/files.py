@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from schemas.records import (
+    CONFLICTS_WITH,
     DUPLICATE_OF,
     FILE,
     INPUT,
@@ -101,11 +102,11 @@ class Files:
     def _quarantine(
         self, records: pl.DataFrame, judged: Judged, verdict: Settled, answered: pl.DataFrame
     ) -> pl.LazyFrame:
-        columns = [*ledger.PLACE_OF_RECORD, *self.rules.words, ledger.CONFLICTS_WITH, *self.names]
-        none = pl.lit(None, pl.String).alias(ledger.CONFLICTS_WITH)
+        columns = [*ledger.PLACE_OF_RECORD, *self.rules.words, CONFLICTS_WITH, *self.names]
+        none = pl.lit(None, pl.String).alias(CONFLICTS_WITH)
         early = self._named(judged.flagged.lazy().filter(self.stopping)).with_columns(none)
         late = self._late(records, judged, verdict)
-        order = [INPUT, *ledger.PLACE_OF_RECORD, RULES, REASONS, ledger.CONFLICTS_WITH, *self.names]
+        order = [INPUT, *ledger.PLACE_OF_RECORD, RULES, REASONS, CONFLICTS_WITH, *self.names]
         decoded = [decode(each.select(INPUT, *columns), self.dataset.rules).select(order) for each in (early, late)]
         first = [decoded[0]]
         if Role.QUARANTINE in self.rows:
@@ -126,7 +127,7 @@ class Files:
                 found = found.with_columns(pl.lit(None, dtype).alias(name))
         rows = records.drop("_flags").join(found, on=PLACE, how="inner", maintain_order="left")
         conflicting = ledger.record_id("_other_input", "_other_record", self.inputs)
-        return self._named(rows.lazy()).with_columns(conflicting.alias(ledger.CONFLICTS_WITH))
+        return self._named(rows.lazy()).with_columns(conflicting.alias(CONFLICTS_WITH))
 
     def _duplicates(self, records: pl.DataFrame, verdict: Settled) -> pl.LazyFrame:
         rows = records.join(verdict.duplicates, on=PLACE, how="inner", maintain_order="left")

@@ -28,6 +28,7 @@ from schemas.records import (
     RAW,
     RECORD,
     RULES,
+    Across,
     PartitionEntry,
     Replayed,
     Role,
@@ -36,7 +37,9 @@ from schemas.records import (
     StepCount,
 )
 from tasks.dedupe import ledger
+from tasks.dedupe.across import terms_of
 from tasks.dedupe.exact import PLACE
+from tasks.dedupe.moves import VALUES, given_back
 from tasks.erasure.journal import erasure_ids
 from tasks.ingest.sniffing import pinned
 from tasks.publish.balance import check_balance
@@ -110,9 +113,10 @@ class _Replay:
     ) -> None:
         self.job, self.store, self.dataset, self.manifest = job, store, dataset, manifest
         self.rule, self.now = rule, now
-        self.entry = manifest.partitions[job.partition]
+        published = manifest.partitions[job.partition]
+        # What others took from it is asked for by what is published next (tasks/publish/reconcile).
+        self.entry, self.rows = given_back(published, rows_of(store, job.dataset, published.files))
         self.inputs = self.entry.inputs
-        self.rows = rows_of(store, job.dataset, self.entry.files)
         self.names = [column.name for column in dataset.columns]
         self.contract = contract_fingerprint(job.declaration)
         self.screening = Screening(dataset)
@@ -132,6 +136,9 @@ class _Replay:
         records = self._records(before, today, as_then=as_then)
         judged = self.screening.judge(records.lazy(), small=True)
         verdict = settled(judged.candidates, self.files.kept(), self.dataset, self.rules)
+        if terms_of(self.dataset) and _in_conflict(verdict):
+            trouble = "records that pass are in conflict with each other, between which only a backfill decides"
+            return Asked(msgspec.structs.replace(nothing, trouble=trouble, why_not=trouble), None)
         why_not = "" if as_then else "cells may be read otherwise than they were"
         why_not = why_not or self._incomplete(records) or self._disturbed(verdict)
         answered = records.select(PLACE).join(verdict.claims, on=PLACE, how="anti")
@@ -155,10 +162,14 @@ class _Replay:
 
     def _unlike(self) -> str:
         """Why rows of today can't stand beside those that are kept; nothing where they can."""
+        if policy := _unknown(self.dataset):
+            return f"what {policy} decides needs all records, not those alone that were set aside"
         found = self.rows[Role.CLEAN].collect_schema()
         columns = {name: dtype for name, dtype in found.items() if name not in LINEAGE}
         if list(columns.items()) != [(column.name, column.dtype) for column in self.dataset.columns]:
             return "its columns or their types are others today"
+        if Role.QUARANTINE in self.rows and VALUES in self.rows[Role.QUARANTINE].collect_schema():
+            return "it has records in conflict with each other, between which only a backfill decides"
         return ""
 
     def _wanted(self, role: Role) -> pl.LazyFrame | None:
@@ -252,6 +263,8 @@ class _Replay:
         files = published_files(self.store, self.job.dataset, keys)
         files = (*files, *(file for file in self.entry.files if file.role is Role.ERASED))
         self._remember(answered, cleaning)
+        before = self.entry.across.terms if self.entry.across else None
+        terms = terms_of(self.dataset) if whole else before
         entry = msgspec.structs.replace(
             self.entry,
             contract=self.contract if whole else self.entry.contract,
@@ -260,6 +273,7 @@ class _Replay:
             files=files,
             rules=self._counts(judged, verdict, answered, whole=whole),
             replayed=msgspec.UNSET if whole else Replayed(self.contract, answered.height),
+            across=Across(cleaning, terms) if terms else None,
         )
         counted = recounted(self.store, self.job.dataset, entry)
         entry = _with_counts(entry, counted, _repaired(rows_of(self.store, self.job.dataset, files)))
@@ -326,6 +340,25 @@ class _Replay:
         self.store.create(
             verdicts_key(self.job.dataset, self.job.partition, self.entry.cleaning, cleaning), data.getvalue()
         )
+
+
+def _unknown(dataset: Dataset) -> str:
+    """The policy, if there is one, whose verdicts a replay can't give."""
+    dedupe = dataset.dedupe
+    declared = {
+        "Split": dataset.split,
+        "Labels": dataset.labels,
+        "Dedupe.Near": dedupe and dedupe.near,
+        "Entities": dedupe and dedupe.entities,
+        "Dedupe(canonical)": dedupe and dedupe.canonical,
+    }
+    return next((name for name, policy in declared.items() if policy), "")
+
+
+def _in_conflict(verdict: Settled) -> bool:
+    """Whether records are set aside for a conflict that other partitions would have to be held against."""
+    broken = verdict.broken
+    return "_other_input" in broken.columns and broken.get_column("_other_input").null_count() < broken.height
 
 
 def _repaired(rows: Mapping[Role, pl.LazyFrame]) -> dict[tuple[str, str], int]:

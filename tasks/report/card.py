@@ -45,8 +45,11 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dedupe: tuple[str, ...]
     gates: tuple[str, ...]
     retention: tuple[str, ...]
+    schedule: tuple[str, ...]
     key: tuple[str, ...]
     """Columns by which records are deduplicated."""
     personal: tuple[str, ...]
     """Columns whose values are shown to nobody."""
     rules: tuple[RuleCard, ...]
+    fitness: tuple[str, ...] = ()
+    """What is asked of the table as training data: splits, coverage, leaks, drift of values."""
