@@ -276,7 +276,7 @@ def wilson(count: NDArray[Any], of: NDArray[Any]) -> tuple[NDArray[np.float64], 
     scale = 1 + _Z**2 / of
     low = np.where(count == 0, 0.0, (middle - half) / scale)
     high = np.where(count == of, 1.0, (middle + half) / scale)
-    return np.round(low, _DECIMALS), np.round(high, _DECIMALS)
+    return np.round(low, _DECIMALS).astype(np.float64), np.round(high, _DECIMALS).astype(np.float64)
 
 
 def _findings(policy: Labels, facts: dict[str, Fact], matrix: pl.DataFrame) -> list[AuditFinding]:
