@@ -137,11 +137,13 @@ def commit(
                 return Committed(candidate, published=True)
             # Cut by chance: runs that lost the same race must not meet again in the next one.
             time.sleep(random.uniform(0, min(_PAUSE * (attempt + 1), _LONGEST_PAUSE)))  # noqa: S311  # no secret
-        raise StoreError(
-            f"lost {_ATTEMPTS} races in a row for the next version",
-            where=dataset,
-            fix="See who commits so often with `winnow versions`, then run again: all but the commit is done.",
-        )
+        raise _lost(dataset)
+
+
+def _lost(dataset: str) -> StoreError:
+    found = f"lost {_ATTEMPTS} races in a row for the next version"
+    fix = "See who commits so often with `winnow versions`, then run again: all but the commit is done."
+    return StoreError(found, where=dataset, fix=fix)
 
 
 def _check_erased(
