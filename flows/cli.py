@@ -24,6 +24,8 @@ from flows import (
     cli_rebuild,
     cli_review,
     cli_run,
+    cli_serve,
+    cli_status,
 )
 
 app = typer.Typer(
@@ -38,12 +40,14 @@ for group in (
     cli_run.COMMANDS,
     cli_inspect.COMMANDS,
     cli_duplicates.COMMANDS,
+    cli_status.COMMANDS,
     cli_moves.COMMANDS,
     cli_diff.COMMANDS,
     cli_export.COMMANDS,
     cli_rebuild.COMMANDS,
     cli_erasure.COMMANDS,
     cli_gc.COMMANDS,
+    cli_serve.COMMANDS,
     cli_review.COMMANDS,
 ):
     for name, command in group.items():

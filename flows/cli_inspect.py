@@ -93,6 +93,7 @@ def _policies(card: Card) -> tuple[tuple[str, tuple[str, ...]], ...]:
         ("gates", card.gates),
         ("keeps", card.retention),
         ("fit", card.fitness),
+        ("nightly", card.schedule),
     )
 
 
@@ -267,6 +268,15 @@ def _say_explained(found: Explanation) -> None:
         why = f" ({repair.reason})" if repair.reason else ""
         before, after = visible(repair.before), visible("missing" if repair.after is None else repair.after)
         say(f"repair: {repair.column} by {repair.step}{why}: {before} -> {after}")
+    _say_verdicts(found)
+
+
+def _say_verdicts(found: Explanation) -> None:
+    for each in found.verdicts:
+        say(
+            f"before the replay of {each.replayed_at}: {each.fate} for {', '.join(each.rules)}, "
+            f"under the contract {each.contract[:12]}, in version {each.version} of {each.published_at}"
+        )
 
 
 def quarantine(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from schemas.dataset import Dataset
     from schemas.fitness import Coverage, Group, Leakage, Shift, Split
     from schemas.labels import Annotators, Labels
-    from schemas.policies import Dedupe, Drift, Gates, Limits, Retention, Source
+    from schemas.policies import Dedupe, Drift, Gates, Limits, Retention, Schedule, Source
     from schemas.records import Severity
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Leakage",
     "Limits",
     "Retention",
+    "Schedule",
     "Severity",
     "Shift",
     "Source",
@@ -51,6 +52,7 @@ _HOMES = {
     "Labels": "schemas.labels",
     "Limits": "schemas.policies",
     "Retention": "schemas.policies",
+    "Schedule": "schemas.policies",
     "Severity": "schemas.records",
     "Shift": "schemas.fitness",
     "Source": "schemas.policies",

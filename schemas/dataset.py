@@ -21,7 +21,7 @@ from schemas.corrections import Correction
 from schemas.errors import DeclarationError, UnknownNameError, shown
 from schemas.fitness import Coverage, Leakage, Shift, Split
 from schemas.labels import Annotators, Labels
-from schemas.policies import CHOOSING, Dedupe, Gates, Retention, Source, declared
+from schemas.policies import CHOOSING, Dedupe, Gates, Retention, Schedule, Source, declared
 from schemas.records import Severity
 from schemas.rules import Rule, derive_rules
 from schemas.steps import Step
@@ -43,6 +43,9 @@ _REVIEW_RULES = {
 #: The rule that counts labels that look wrong.
 LABEL_ERROR = "label_error"
 
+#: Policies whose audits may stop a run; an action is declared for them as for a gate.
+AUDITS = ("labels", "annotators", "coverage", "leakage", "shift")
+
 
 @declared
 class Dataset:
@@ -61,6 +64,7 @@ class Dataset:
         coverage: which groups of rows must be there; None counts none.
         leakage: what is looked for that would make a test score too good; None looks for nothing.
         shift: which drift of values is too much; None looks for none.
+        schedule: when its nightly run starts; None leaves that to you.
         labels: a column whose labels are looked through for wrong ones.
         annotators: votes of several people on the same things, one a row.
         name: the name of the declaring file; set by the registry.
@@ -78,6 +82,7 @@ class Dataset:
     coverage: Coverage | None = None
     leakage: Leakage | None = None
     shift: Shift | None = None
+    schedule: Schedule | None = None
     labels: Labels | None = None
     annotators: Annotators | None = None
     name: str = ""
@@ -91,6 +96,7 @@ class Dataset:
         self._check_split(known)
         self._check_groups()
         self._check_rules()
+        self._check_gates()
 
     def _named_columns(self) -> Iterator[tuple[str, str]]:
         for step in self.steps:
@@ -159,6 +165,12 @@ class Dataset:
         twice = sorted(rule_id for rule_id, times in Counter(ids).items() if times > 1)
         if twice:
             raise DeclarationError(f"two rules have the id {twice[0]}", fix="Rename the check or the column.")
+
+    def _check_gates(self) -> None:
+        rules = [rule.id for rule in self.rules if rule.kind == "table" or rule.severity is Severity.FAIL]
+        for name in self.gates.actions:
+            if name not in (known := [*Gates.names(), *AUDITS, *rules]):
+                raise UnknownNameError.of("gate", name, known, where="Gates(actions)")
 
     @functools.cached_property
     def columns(self) -> tuple[ColumnSpec, ...]:

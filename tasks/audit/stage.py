@@ -12,7 +12,7 @@ next.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 import polars as pl
@@ -131,8 +131,16 @@ def audit_partition(dataset: Dataset, clean: pl.LazyFrame) -> list[AuditResult]:
     return [run(Rows(clean, dataset)) for run in declared]
 
 
-def audit_version(store: Store, dataset: Dataset, entry: PartitionEntry) -> Kept:
+def audit_version(
+    store: Store, dataset: Dataset, entry: PartitionEntry, *, beside: Mapping[str, PartitionEntry] | None = None
+) -> Kept:
     """Runs the declared audits of the version that the newest one becomes with an entry, and keeps their tables.
+
+    Args:
+        store: where the data set lies.
+        dataset: the data set.
+        entry: of the partition that is to be published.
+        beside: of others that are to be published with it.
 
     Raises:
         StoreError: the store can't be read or written.
@@ -142,7 +150,7 @@ def audit_version(store: Store, dataset: Dataset, entry: PartitionEntry) -> Kept
         return Kept()
     newest = head(store, dataset.name)
     before = newest.partitions if newest else {}
-    partitions = dict(sorted({**before, entry.partition: entry}.items()))
+    partitions = dict(sorted({**before, **(beside or {}), entry.partition: entry}.items()))
     candidate = Candidate(
         dataset=dataset,
         partition=entry.partition,
@@ -301,6 +309,11 @@ def _wanted(manifest: Manifest, partition: str | None) -> list[str]:
     return sorted(manifest.partitions) if partition is None else [partition]
 
 
+def _action(audit: Audit) -> Literal["fail", "hold"]:
+    """What the policy says of what it finds; `Gates(actions=...)` may say otherwise."""
+    return "hold" if audit.facts.get("action") == "hold" else "fail"
+
+
 def stopped_by(audits: Iterable[Audit]) -> tuple[Finding, ...]:
     """What the gates must know: the findings that stop a run.
 
@@ -311,7 +324,7 @@ def stopped_by(audits: Iterable[Audit]) -> tuple[Finding, ...]:
         'coverage'
     """
     return tuple(
-        Finding(audit.name, f"{each.subject}: {each.verdict} ({each.found})", each.expected, each.fix)
+        Finding(audit.name, f"{each.subject}: {each.verdict} ({each.found})", each.expected, each.fix, _action(audit))
         for audit in audits
         for each in audit.findings
         if each.level is Verdict.STOP

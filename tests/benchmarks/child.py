@@ -14,11 +14,19 @@ from pathlib import Path
 
 import msgspec
 
-from tests.benchmarks import audits, labelled, lift, nearness, publishing
+from tests.benchmarks import audits, labelled, lift, nearness, operating, publishing
 from tests.benchmarks.cases import CASES as CLEANING
 from tests.benchmarks.measured import Measured, Spent
 
-CASES = {**CLEANING, **publishing.CASES, **nearness.CASES, **labelled.CASES, **audits.CASES, **lift.CASES}
+CASES = {
+    **CLEANING,
+    **publishing.CASES,
+    **nearness.CASES,
+    **operating.CASES,
+    **labelled.CASES,
+    **audits.CASES,
+    **lift.CASES,
+}
 
 
 def main(case: str, folder: str, *arguments: str) -> None:
