@@ -92,8 +92,8 @@ def _policies(card: Card) -> tuple[tuple[str, tuple[str, ...]], ...]:
         ("dedupe", card.dedupe),
         ("gates", card.gates),
         ("keeps", card.retention),
-        ("fit", card.fitness),
         ("nightly", card.schedule),
+        ("fit", card.fitness),
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from schemas.dataset import Dataset
     from schemas.fitness import Coverage, Group, Leakage, Shift, Split
     from schemas.labels import Annotators, Labels
-    from schemas.policies import Dedupe, Drift, Gates, Limits, Retention, Schedule, Source
+    from schemas.policies import Dedupe, Drift, Entities, Gates, Limits, Retention, Schedule, Source
     from schemas.records import Severity
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Dataset",
     "Dedupe",
     "Drift",
+    "Entities",
     "Gates",
     "Group",
     "Labels",
@@ -46,6 +47,7 @@ _HOMES = {
     "Dataset": "schemas.dataset",
     "Dedupe": "schemas.policies",
     "Drift": "schemas.policies",
+    "Entities": "schemas.policies",
     "Gates": "schemas.policies",
     "Group": "schemas.fitness",
     "Leakage": "schemas.fitness",

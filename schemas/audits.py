@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+#: The audits there are, as the declaration names their policies; each is a gate.
+AUDITS = ("annotators", "coverage", "labels", "leakage", "shift")
 #: What stands for one thing that an audit counted or estimated.
 Fact = str | int | float | bool | None
 

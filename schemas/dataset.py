@@ -15,6 +15,7 @@ import polars as pl
 from pydantic import Field
 
 import schemas.text_rules  # noqa: F401  # registers the checks that a field of a model can name
+from schemas.audits import AUDITS
 from schemas.categories import Value, categories_of
 from schemas.columns import ColumnSpec, columns_of, is_key
 from schemas.corrections import Correction
@@ -43,9 +44,6 @@ _REVIEW_RULES = {
 #: The rule that counts labels that look wrong.
 LABEL_ERROR = "label_error"
 
-#: Policies whose audits may stop a run; an action is declared for them as for a gate.
-AUDITS = ("labels", "annotators", "coverage", "leakage", "shift")
-
 
 @declared
 class Dataset:
@@ -60,11 +58,11 @@ class Dataset:
         severities: rule id -> severity, for rules whose default is not wanted.
         gates: when a whole run must stop.
         retention: which versions are kept.
+        schedule: when its nightly run starts; None leaves that to you.
         split: which rows are for training, validation and test; None makes no such column.
         coverage: which groups of rows must be there; None counts none.
         leakage: what is looked for that would make a test score too good; None looks for nothing.
         shift: which drift of values is too much; None looks for none.
-        schedule: when its nightly run starts; None leaves that to you.
         labels: a column whose labels are looked through for wrong ones.
         annotators: votes of several people on the same things, one a row.
         name: the name of the declaring file; set by the registry.
@@ -78,11 +76,11 @@ class Dataset:
     severities: dict[str, Severity] = Field(default_factory=dict)
     gates: Gates = Gates()
     retention: Retention = Retention()
+    schedule: Schedule | None = None
     split: Split | None = None
     coverage: Coverage | None = None
     leakage: Leakage | None = None
     shift: Shift | None = None
-    schedule: Schedule | None = None
     labels: Labels | None = None
     annotators: Annotators | None = None
     name: str = ""
@@ -95,6 +93,7 @@ class Dataset:
         self._check_renamed(known)
         self._check_split(known)
         self._check_groups()
+        self._check_texts()
         self._check_rules()
         self._check_gates()
 
@@ -107,6 +106,11 @@ class Dataset:
             yield from (("Dedupe(key)", column) for column in self.dedupe.key)
             yield from (("Dedupe(ignore)", column) for column in self.dedupe.ignore)
             yield from (("Dedupe(by)", column) for column in (self.dedupe.by,) if column)
+            yield from (("Dedupe.Near", near.column) for near in (self.dedupe.near,) if near)
+            if entities := self.dedupe.entities:
+                yield from (("Entities(fields)", column) for column in entities.fields)
+                yield from (("Entities(blocking)", column) for rule in entities.blocking for column in rule)
+        yield from (("Gates(removed_by)", column) for column in self.gates.removed_by)
         yield from (("Drift(renamed)", column) for column in self.source.drift.renamed.values())
         yield from self._columns_of_policies()
 
@@ -139,6 +143,15 @@ class Dataset:
                 )
         if self.split.at and not isinstance(types[self.split.at], pl.Date | pl.Datetime):
             raise DeclarationError(f"{shown(self.split.at)} is of {types[self.split.at]}", where="Split(at)")
+
+    def _check_texts(self) -> None:
+        near = self.dedupe.near if self.dedupe else None
+        texts = {near.column: "Dedupe.Near(column)"} if near else {}
+        texts |= dict.fromkeys(self.dedupe.canonical if self.dedupe else (), "Dedupe(canonical)")
+        for column in self.columns:
+            if column.name in texts and column.dtype != pl.String:
+                found = f"{column.name} is a column of {column.dtype}"
+                raise DeclarationError(found, expected="a column of text", where=texts[column.name])
 
     def _check_renamed(self, known: Sequence[str]) -> None:
         for name in self.source.drift.renamed:
@@ -196,6 +209,10 @@ class Dataset:
         for column in dict.fromkeys(correction.column for correction in self.corrections):
             reason = "a declared correction found its row, but not the wrong value that it expects"
             rules.append(self._rule(f"{column}.expect", column, "expect", reason, default=Severity.FAIL))
+        if self.dedupe and self.dedupe.entities:
+            reason = "another record may be about the same person or thing"
+            default, kind = Severity.FAIL, "across_rows"
+            rules.append(self._rule("entities.review", None, "review", reason, default=default, kind=kind))
         if self.dedupe:
             rules.append(self._conflict_rule(self.dedupe))
         if self.labels:

@@ -63,6 +63,12 @@ CONFLICTS_WITH = "_conflicts_with"
 #: The partition of the record that a row is a duplicate of or in conflict with, where it is another one's; the name of
 #: the row's cluster, which all records with its key have; and the columns in which the row differs from that record.
 OF_PARTITION, CLUSTER, DIFFERING = "_of_partition", "_cluster", "_differing"
+#: Of a duplicate, where a data set looks for other ones than equal keys: in which way it is one (`exact`, `near`,
+#: `entity`); how similar its text is to that of the record it names, which is so many shared shingles of so many, or
+#: with what probability both are about one entity; the weight of the match that leads to that; and the text as it was
+#: compared. What does not apply is null.
+KIND, SIMILARITY, SHARED, SHINGLES, WEIGHT = "_kind", "_similarity", "_shared", "_shingles", "_weight"
+COMPARED = "_compared"
 
 #: Columns that lead from a row of the clean table back to its raw record. `_offset` and `_length` count bytes of the
 #: decompressed file and are null for columnar formats, which have none.
@@ -273,6 +279,17 @@ class RejectCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     records: int
 
 
+class Removal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many records a run removes as duplicates from a group of records."""
+
+    group: str
+    """A column; or `partition`."""
+    value: str | None
+    """Its value; or the partition's name. None is a missing value."""
+    removed: int
+    of: int
+
+
 class StepCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many cells a step touched; `changed_value` tells repairs from mere formatting."""
 
@@ -305,11 +322,18 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     by: str | None = None
     prefer: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    canonical: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Columns of the key with the forms in which their values are compared; in `key` they are `_same.<column>`."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The declared columns of the key."""
+        return tuple(name.removeprefix("_same.") for name in self.key)
 
     @property
     def key_name(self) -> str:
         """Name of the key, as it stands in rule ids."""
-        return "+".join(self.key)
+        return "+".join(self.names)
 
 
 class Across(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

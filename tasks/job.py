@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.audits import Audit
-from schemas.records import Across, Books, DriftFinding, OutputFile, RawFile, RejectCount, RuleCount, StepCount
+from schemas.records import Across, Books, DriftFinding, OutputFile, RawFile, RejectCount, Removal, RuleCount, StepCount
 from schemas.registry import load_file
 from tasks.store.local import open_store
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 CONFLICT = "_conflict"
 #: The same of the label rule: whether the row's label looks wrong.
 MISLABELLED = "_mislabelled"
+#: As `_conflict`, for the rule that looks at doubtful pairs of entities.
+REVIEW = "_review"
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +115,10 @@ class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the audits of the partition found."""
     across: Across | None = None
     """How the partition is held against the others."""
+    removals: tuple[Removal, ...] = ()
+    """How many records are removed as duplicates from each group that a gate is about."""
+    largest: int = 0
+    """Records of the partition that have one key, of the key with most; 0 where no gate asks."""
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -53,7 +53,8 @@ ONLY_IN = {
     "aiobotocore": ("tasks/store/*",),
     "botocore": ("tasks/store/*",),
     "deltalake": ("tasks/export/delta.py",),
-    "duckdb": ("flows/demo*",),
+    "duckdb": ("flows/demo*", "tasks/dedupe/entities/linkage.py"),
+    "splink": ("tasks/dedupe/entities/linkage.py",),
     "pandas": ("flows/demo*",),
 }
 #: Of schemas and tasks, the modules that are not pure. Every other one takes values and gives values.
@@ -80,6 +81,7 @@ SHELL = (
     "tasks/job.py",  # loads the declaration that it names
     "tasks/publish/commit.py",  # the one act of publishing is one of the store
     "tasks/publish/contract.py",  # hashes the code that gives a declaration its meaning
+    "tasks/publish/likenesses.py",  # as survivors
     "tasks/publish/survivors.py",  # reads a version's partitions beside each other
     "tasks/publish/reconcile.py",  # reads the partitions that share keys, and writes them anew
     "tasks/publish/originals.py",  # opens raw files in the dump or in the archive

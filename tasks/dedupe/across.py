@@ -58,13 +58,14 @@ def terms_of(dataset: Dataset) -> Terms | None:
     columns = [(column.name, str(column.dtype)) for column in dataset.columns]
     conflict = next(rule.severity for rule in dataset.own_rules if rule.check == "conflict")
     return Terms(
-        key=dedupe.key,
+        key=dedupe.compared,
         keep=dedupe.keep,
         conflict=conflict,
         columns=hashlib.sha256(msgspec.json.encode(columns)).hexdigest()[:16],
         by=dedupe.by,
         prefer=dedupe.prefer,
         ignore=dedupe.ignore,
+        canonical=tuple(sorted(dedupe.canonical.items())),
     )
 
 
@@ -81,7 +82,7 @@ def decide_across(rows: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """
     key = list(terms.key)
     columns = [name for name in rows.columns if not name.startswith("_")]
-    members = rows.with_columns(content_of(columns, key, terms.ignore)).sort(*ORDER)
+    members = rows.with_columns(content_of(columns, terms.names, terms.ignore)).sort(*ORDER)
     disputed = pl.DataFrame(schema=MOVES)
     if terms.conflict is not Severity.WARN:
         others = other_contents(members, key)

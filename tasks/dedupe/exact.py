@@ -68,7 +68,7 @@ def decide(candidates: pl.LazyFrame, dedupe: Dedupe, columns: list[str]) -> Verd
     Returns:
         The verdict, sorted by place. A row with a missing value in its key is in neither frame.
     """
-    key = list(dedupe.key)
+    key = list(dedupe.compared)
     complete = pl.all_horizontal(pl.col(name).is_not_null() for name in key)
     repeated = (
         candidates.filter(complete).group_by(key).agg(pl.len().alias("_len")).filter(pl.col("_len") > 1).select(key)
@@ -89,7 +89,7 @@ def representatives(rows: pl.DataFrame, dedupe: Dedupe, columns: list[str]) -> p
         dedupe: the policy.
         columns: the data set's columns.
     """
-    key = list(dedupe.key)
+    key = list(dedupe.compared)
     members = _with_content(rows, dedupe, columns)
     survivors = by_preference(members, dedupe, columns).unique(key, keep="first", maintain_order=True)
     contents = members.unique([*key, "_content"], keep="first", maintain_order=True)
@@ -109,7 +109,7 @@ def _with_content(rows: pl.DataFrame, dedupe: Dedupe, columns: list[str]) -> pl.
 
 
 def _duplicates(members: pl.DataFrame, dedupe: Dedupe, columns: list[str]) -> pl.DataFrame:
-    key = list(dedupe.key)
+    key = list(dedupe.compared)
     others = [name for name in columns if name not in key]
     survivors = (
         by_preference(members, dedupe, columns)

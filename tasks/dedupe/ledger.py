@@ -20,6 +20,7 @@ from schemas.records import (
     DUPLICATE_OF,
     FILE,
     INPUT,
+    KIND,
     LENGTH,
     LINE,
     OFFSET,
@@ -27,12 +28,18 @@ from schemas.records import (
     REASONS,
     RECORD,
     RULES,
+    SHARED,
+    SHINGLES,
+    SIMILARITY,
     SOURCE,
+    WEIGHT,
 )
+from tasks.dedupe.stars import EVIDENCE, without_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from schemas.policies import Dedupe, Near
     from schemas.records import RawFile
 
 #: Rule of a record whose whole file came a second time.
@@ -74,7 +81,13 @@ def quarantine_rows(decoded: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFra
 
 
 def duplicate_rows(
-    records: pl.LazyFrame, inputs: Sequence[RawFile], key: str, columns: Sequence[str], *, conflicts: bool
+    records: pl.LazyFrame,
+    inputs: Sequence[RawFile],
+    key: str,
+    columns: Sequence[str],
+    *,
+    conflicts: bool,
+    dedupe: Dedupe | None = None,
 ) -> pl.LazyFrame:
     """Records that did not survive, each with the record it is a duplicate of.
 
@@ -85,8 +98,11 @@ def duplicate_rows(
         key: name of the key, for the rule ids.
         columns: the data set's columns.
         conflicts: whether a row that differs from its survivor is named as a conflict too.
+        dedupe: the policy, where it looks for other duplicates than equal keys.
     """
     rules, reasons = [pl.lit(f"{key}.duplicate")], [pl.lit("another record has the same key and survives")]
+    if dedupe:
+        rules, reasons = [_by_kind(dedupe, 0, rules[0])], [_by_kind(dedupe, 1, reasons[0])]
     if conflicts:
         rules.append(pl.when("_differs").then(pl.lit(f"{key}.conflict")))
         reasons.append(pl.when("_differs").then(pl.lit("the surviving record has other content")))
@@ -97,17 +113,42 @@ def duplicate_rows(
         record_id("_of_input", "_of_record", inputs).alias(DUPLICATE_OF),
         DIFFERING,
         CLUSTER,
+        *(EVIDENCE if dedupe else ()),
         *columns,
     )
 
 
-def redelivered_rows(rows: pl.LazyFrame, first_path: str, columns: Sequence[str]) -> pl.LazyFrame:
+def _by_kind(dedupe: Dedupe, which: int, exact: pl.Expr) -> pl.Expr:
+    """The rule (0) or the reason (1) of a duplicate, as its kind has it."""
+    told = exact
+    if dedupe.near:
+        near = (pl.lit(f"{dedupe.near.column}.near_duplicate"), _alike(dedupe.near))
+        told = pl.when(pl.col(KIND) == "near").then(near[which]).otherwise(told)
+    if dedupe.entities:
+        share, weight = pl.col(SIMILARITY).round(6), pl.col(WEIGHT).round(2)
+        reason = "another record is about the same entity with probability {}, by a match weight of {}"
+        entity = (pl.lit("entities.duplicate"), pl.format(reason, share, weight))
+        told = pl.when(pl.col(KIND) == "entity").then(entity[which]).otherwise(told)
+    return told
+
+
+def _alike(near: Near) -> pl.Expr:
+    """How similar a text is to the one that survives, in words."""
+    unit = f"{near.characters} characters" if near.characters else f"{near.words} words"
+    whole = "of the shorter text" if near.containment else "of both texts"
+    return pl.format("a similar text survives: {} of {} runs of " + f"{unit} {whole}", SHARED, SHINGLES)
+
+
+def redelivered_rows(
+    rows: pl.LazyFrame, first_path: str, columns: Sequence[str], *, evidence: bool = False
+) -> pl.LazyFrame:
     """The records of a file that came twice, parsed and rejected ones alike, as duplicates of the first delivery's.
 
     Args:
         rows: the second delivery's records or rejects, with `_file` and `_source`; raw cells where they have any.
         first_path: path of the first delivery.
         columns: the data set's columns.
+        evidence: whether the policy looks for other duplicates than equal keys.
     """
     have = rows.collect_schema().names()
     return rows.select(
@@ -118,6 +159,7 @@ def redelivered_rows(rows: pl.LazyFrame, first_path: str, columns: Sequence[str]
         # A copy differs in nothing; of which cluster the first one is, only its own row tells.
         pl.lit([], pl.List(pl.String)).alias(DIFFERING),
         pl.lit(None, pl.String).alias(CLUSTER),
+        *(without_evidence() if evidence else ()),
         *(pl.col(name) if name in have else pl.lit(None, pl.String).alias(name) for name in columns),
     )
 

@@ -34,6 +34,7 @@ from schemas.records import (
     RuleCount,
 )
 from tasks.dedupe.across import KEPT, MOVES, PARTITION
+from tasks.dedupe.canonical import with_canonical
 from tasks.dedupe.keys import cluster
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def moved(
     back = pl.concat([clean.clear(), *aside]).join(wanted, on=_ID, how="anti").collect(engine="streaming")
     left = clean.join(wanted, on=_ID, how="anti", maintain_order="left") if moves.height else clean
     made = {Role.CLEAN: _merged(left, back, inputs) if back.height else left}
-    beside = moves.join(rows, on=_ID, how="left", maintain_order="left")
+    beside = with_canonical(moves.join(rows, on=_ID, how="left", maintain_order="left"), terms.canonical)
     sources = {raw.sha256: raw.path for raw in inputs if not raw.redelivery_of}
     beside = beside.with_columns(
         pl.col(FILE).replace_strict(sources, return_dtype=pl.String).alias(SOURCE),

@@ -15,14 +15,28 @@ import msgspec
 import polars as pl
 
 from schemas.errors import DumpChangedError, shown
-from schemas.records import CONFLICTS_WITH, FILE, INPUT, LINEAGE, RAW, RECORD, Across, Role, RuleCount, Severity
+from schemas.records import (
+    CLUSTER,
+    CONFLICTS_WITH,
+    FILE,
+    INPUT,
+    LINEAGE,
+    RAW,
+    RECORD,
+    Across,
+    Role,
+    RuleCount,
+    Severity,
+)
 from tasks.audit.review.decisions import Decided, holding
 from tasks.audit.stage import audit_partition, keep
 from tasks.dedupe import ledger
 from tasks.dedupe.across import MOVES, terms_of
 from tasks.dedupe.candidates import Candidates
+from tasks.dedupe.canonical import with_canonical
 from tasks.dedupe.exact import PLACE
 from tasks.dedupe.moves import TOUCHED, VALUES, moved, moves_id, with_conflicts
+from tasks.dedupe.removals import Tally
 from tasks.dedupe.removed import Removed
 from tasks.dedupe.repeated import ROW
 from tasks.dedupe.verdicts import Limits, Verdicts
@@ -35,10 +49,11 @@ from tasks.job import Job, Settled, Staged, StagedFile
 from tasks.normalise.plan import NormalisePlan
 from tasks.publish import splits
 from tasks.publish.contract import cleaning_id
-from tasks.publish.reconcile import Held, Rows, files_in_order
+from tasks.publish.likenesses import NEAR_METADATA
+from tasks.publish.reconcile import Held, Rows, Taken, files_in_order
 from tasks.store.faults import translated
 from tasks.store.local import open_store
-from tasks.store.paths import data_key, staging_key
+from tasks.store.paths import data_key, file_key, staging_key
 from tasks.store.reviews import read_reviews
 from tasks.store.scan import scan
 from tasks.store.sinks import published_files, sink_all
@@ -53,7 +68,7 @@ if TYPE_CHECKING:
 
     from schemas.dataset import Dataset
     from schemas.fitness import Split
-    from schemas.records import OutputFile
+    from schemas.records import OutputFile, Removal
     from tasks.audit.labels.judge import JudgeOfLabels
     from tasks.audit.stage import Kept
     from tasks.dedupe.candidates import Block
@@ -98,13 +113,12 @@ def settle(
     with contextlib.closing(_Partition(job, store, dataset, staged, limits, progress)) as partition:
         frames, erased = partition.frames()
         alone, terms = cleaning_id(staged.contract, staged.inputs, erased, staged.reviews), terms_of(dataset)
-        moves, cleaning = pl.DataFrame(schema=MOVES), alone
+        taken, cleaning = Taken(pl.DataFrame(schema=MOVES), ()), alone
         if terms:
-            rows = Rows(job.partition, frames, staged.inputs)
-            moves = (held or _newest(job)).moves(rows, terms)
-            cleaning = moves_id(alone, moves)
-            if moves.height:
-                frames = {**frames, **moved(frames, moves, terms, staged.inputs)}
+            taken = (held or _newest(job)).taken(Rows(job.partition, frames, staged.inputs), terms)
+            cleaning = moves_id(alone, taken.moves)
+            if taken.moves.height:
+                frames = {**frames, **moved(frames, taken.moves, terms, staged.inputs)}
         names = {role: cleaning if role in TOUCHED else alone for role in frames}
         files, counted = _written(job, store, partition, frames, names)
         audited = partition.audited(alone, erased)
@@ -113,11 +127,13 @@ def settle(
             cleaning=cleaning,
             contract=staged.contract,
             files=files_in_order((*files, *audited.files)),
-            rules=with_conflicts(rules, terms, moves.clear(), moves) if terms else rules,
+            rules=with_conflicts(rules, terms, taken.moves.clear(), taken.moves) if terms else rules,
             broken_tables=partition.broken_tables(),
             erasures=partition.tombstones.ids,
             across=Across(alone, terms) if terms else None,
             audits=audited.audits,
+            removals=(*partition.removals(frames.get(Role.SUPERSEDED)), *taken.others),
+            largest=partition.largest(files),
         )
 
 
@@ -136,6 +152,9 @@ def _written(
     keys = {role: data_key(job.dataset, role, job.partition, names[role]) for role in frames}
     # The ledger explains itself: whoever opens one of its files finds the rules in its metadata.
     described = {"winnow.rules": msgspec.json.encode(partition.dataset.rules).decode()}
+    near = partition.dataset.dedupe and partition.dataset.dedupe.near
+    if near:
+        described[NEAR_METADATA] = msgspec.json.encode(near).decode()
     metadata = {keys[role]: described for role in frames if role not in (Role.ERASED, *TOUCHED)}
     sinks = {keys[role]: frame for role, frame in frames.items()}
     (counted,) = sink_all(store, sinks, also=[partition.counted()], metadata=metadata)
@@ -158,7 +177,7 @@ class _Partition:
         self.names = [column.name for column in dataset.columns]
         self.inputs = staged.inputs
         self.tombstones = tombstones(store, job.dataset)
-        self.candidates = Candidates([functools.partial(mapped, store.path(key)) for key in staged.candidates])
+        self.candidates = Candidates([functools.partial(self._candidates, key) for key in staged.candidates])
 
         def spills(name: str, *, by: str, numbers: int, at_once: int) -> Spill:
             key = staging_key(job.dataset, job.partition, f"spill-{name}")
@@ -187,6 +206,11 @@ class _Partition:
         decided = Decided(holding(self.reviews, self.dataset.labels.column))
         records = {number: decided.records_of(raw.sha256) for number, raw in enumerate(self.inputs)}
         return JudgeOfLabels(self.dataset, self.dataset.labels, records, scratch, self._progress)
+
+    def _candidates(self, key: str) -> pl.DataFrame:
+        """The rows of a block; where a key has canonical forms, with these."""
+        dedupe = self.dataset.dedupe
+        return with_canonical(mapped(self.store.path(key)), dedupe.canonical.items() if dedupe else ())
 
     def close(self) -> None:
         """Ends whatever still reads."""
@@ -339,16 +363,22 @@ class _Partition:
         return keys
 
     def _duplicates(self) -> Iterator[pl.LazyFrame]:
+        dedupe = self.dataset.dedupe
+        wider = dedupe if dedupe and (dedupe.near or dedupe.entities) else None
         named = self.verdicts.named()
         found = ((block, each.duplicates) for block, each in named if each.duplicates is not None)
         if again := self._read_again("duplicates", found):
             rows = self._named(self._scan(again))
             warns = all(rule.severity is Severity.WARN for rule in self.dataset.own_rules if rule.check == "conflict")
-            yield ledger.duplicate_rows(rows, self.inputs, self.dataset.key_name, self.names, conflicts=warns)
+            yield ledger.duplicate_rows(
+                rows, self.inputs, self.dataset.key_name, self.names, conflicts=warns, dedupe=wider
+            )
         for file in self.staged.files:
             if first := file.raw.redelivery_of:
                 for keys in filter(None, (file.records, file.rejects)):
-                    yield ledger.redelivered_rows(self._named(self._scan(keys)), first, self.names)
+                    yield ledger.redelivered_rows(
+                        self._named(self._scan(keys)), first, self.names, evidence=wider is not None
+                    )
 
     def counted(self) -> pl.LazyFrame:
         """One row: how many rows broke each rule about themselves, whatever became of them."""
@@ -370,6 +400,33 @@ class _Partition:
             results.append(self.labels.result([raw.sha256 for raw in self.inputs]))
         gone = is_one_of(placed(erased)) if erased else None
         return keep(self.store, self.job.dataset, self.job.partition, cleaning, results, scope="partition", gone=gone)
+
+    def removals(self, superseded: pl.LazyFrame | None) -> Iterator[Removal]:
+        """What is removed as duplicates, of each group that the gates are about.
+
+        Args:
+            superseded: rows that other partitions take.
+        """
+        gates = self.dataset.gates
+        if gates.max_removed is None:
+            return
+        tally = Tally(self.job.partition, gates.removed_by)
+        for block, found in self.verdicts.blocks():
+            tally.enter(block.frame)
+            if found.duplicates is not None:
+                tally.remove(block.frame[found.duplicates.get_column(ROW) - block.start])
+        if superseded is not None:
+            tally.remove(superseded.collect(engine="streaming"))
+        yield from tally.removals()
+
+    def largest(self, files: Sequence[OutputFile]) -> int:
+        """How many records have the key that most have, where a gate asks."""
+        keys = [file_key(self.job.dataset, file.path) for file in files if file.role is Role.DUPLICATES]
+        if self.dataset.gates.max_cluster is None or not keys:
+            return 0
+        sizes = self._scan(keys).select(CLUSTER).drop_nulls().group_by(CLUSTER).len()
+        # One more survives.
+        return int(sizes.select(pl.col("len").max().fill_null(0)).collect(engine="streaming").item()) + 1
 
     def broken_tables(self) -> tuple[str, ...]:
         """Rules about the whole table that the rows to be kept break."""

@@ -16,6 +16,7 @@ from schemas.records import Books, PartitionEntry, Role, RuleCount
 from tasks.audit import gates
 from tasks.audit.kept import Hold
 from tasks.audit.stage import Kept, audit_version, stopped_by
+from tasks.audit.wipeout import wiped_out
 from tasks.erasure.copies import keep_copies, without_erased
 from tasks.ingest.listing import open_raw
 from tasks.ingest.stage import same_files
@@ -118,8 +119,17 @@ def prepare(
         raise DeclarationError("it changed while the partition was cleaned", where=job.declaration, fix="Run it again.")
     check_known(store, job.dataset, settled.erasures)
     entry = entry_of(job, store, staged, settled)
+    removed = wiped_out(dataset.gates, settled.removals, settled.largest, hidden=dataset.personal)
     return ask_gates(
-        job, store, dataset, entry, settled.broken_tables, settled.erasures, beside=beside, audits=settled.audits
+        job,
+        store,
+        dataset,
+        entry,
+        settled.broken_tables,
+        settled.erasures,
+        beside=beside,
+        audits=settled.audits,
+        more=tuple(removed),
     )
 
 
@@ -133,6 +143,7 @@ def ask_gates(
     *,
     beside: Mapping[str, PartitionEntry] | None = None,
     audits: tuple[Audit, ...] = (),
+    more: Sequence[gates.Finding] = (),
 ) -> Prepared:
     """Asks the gates about a partition whose books balance; what one of them holds is written down as held.
 
@@ -145,6 +156,7 @@ def ask_gates(
         erasures: ids of the erasures of whose records its files are free.
         beside: partitions that are to be published with this one, for what is usual.
         audits: what the audits of the partition found.
+        more: what gates found that are about what a run removes.
 
     Raises:
         GateError: a gate stopped it.
@@ -164,7 +176,7 @@ def ask_gates(
     )
     version = audit_version(store, dataset, entry, beside=beside)
     audits = (*audits, *version.audits)
-    found = (*found, *(gates.acted(dataset.gates, each) for each in stopped_by(audits)))
+    found = (*found, *(gates.acted(dataset.gates, each) for each in (*more, *stopped_by(audits))))
     gates.stop(job.dataset, job.partition, found)
     prepared = Prepared(job, entry, found, broken_tables, erasures, Kept(audits, version.files))
     holding = tuple(finding for finding in found if finding.action == "hold")

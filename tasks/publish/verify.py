@@ -21,7 +21,7 @@ from tasks.erasure.journal import erasures
 from tasks.publish.contract import fingerprint_of
 from tasks.publish.digest import version_digest
 from tasks.publish.originals import original
-from tasks.publish.survivors import lost_survivors
+from tasks.publish.survivors import misnamed
 from tasks.publish.written import differences, read_back, rows_of
 from tasks.store.contracts import read_contract
 from tasks.store.faults import legible
@@ -74,7 +74,8 @@ class Kind(enum.StrEnum):
     RECORDS = "records"
     """A raw file that is read again has other records than the version says, or in other places."""
     SURVIVOR = "survivor"
-    """A row says that a record of another partition survives, or is in conflict with it, which is not so there."""
+    """A row says that a record of another partition survives, or is in conflict with it, which is not so there; or that
+    the text of another record is similar to its own, which it is not to that extent."""
     CONTRACT = "contract"
     """The record of what a contract fingerprint stands for is missing, or is another one's."""
     ERASURE = "erasure"
@@ -162,7 +163,7 @@ def verify_version(
         notes += raws.notes
         reread += raws.reread
     if not findings:  # what is damaged can't be held against anything
-        findings += _survivor_findings(store, manifest)
+        findings += [Finding(Kind.SURVIVOR, path, told) for path, told in misnamed(store, manifest)]
     entries = manifest.partitions.values()
     return VerifyReport(
         dataset=dataset,
@@ -175,14 +176,6 @@ def verify_version(
         reread=reread,
         manifest_sha256=lineage.sha256[number],
     )
-
-
-def _survivor_findings(store: Store, manifest: Manifest) -> Iterator[Finding]:
-    try:
-        for name, told in lost_survivors(store, manifest):
-            yield Finding(Kind.SURVIVOR, f"{manifest.dataset} {name}", told)
-    except StoreError as error:
-        yield Finding(Kind.FILE, manifest.dataset, str(error))
 
 
 def _unfinished_erasures(store: Store, dataset: str) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from schemas.columns import ColumnSpec
     from schemas.dataset import Dataset
-    from schemas.policies import Gates, Retention, Schedule
+    from schemas.policies import Dedupe, Gates, Retention, Schedule
 
 
 def describe(dataset: Dataset, title: str, declaration: str) -> Card:
@@ -46,8 +46,8 @@ def describe(dataset: Dataset, title: str, declaration: str) -> Card:
         dedupe=tuple(_dedupe(dataset)),
         gates=tuple(_gates(dataset.gates)),
         retention=tuple(_retention(dataset.retention)),
-        fitness=tuple(_fitness(dataset)),
         schedule=tuple(_schedule(dataset.schedule)),
+        fitness=tuple(_fitness(dataset)),
         key=dataset.dedupe.key if dataset.dedupe else (),
         personal=tuple(sorted(dataset.personal)),
         rules=tuple(
@@ -112,12 +112,30 @@ def _dedupe(dataset: Dataset) -> Iterator[str]:
         kept = f"keeping the {dataset.dedupe.keep.replace('_', ' ')}{by}"
         within = ", within each partition" if dataset.dedupe.across == "partition" else ""
         yield f"by {', '.join(dataset.dedupe.key)}, {kept}{within}"
+        yield from _dedupe_further(dataset.dedupe)
+
+
+def _dedupe_further(dedupe: Dedupe) -> Iterator[str]:
+    for name, forms in dedupe.canonical.items():
+        yield f"{name} compared whatever its {', '.join(forms)}"
+    if near := dedupe.near:
+        unit = f"{near.characters} characters" if near.characters else f"{near.words} words"
+        measure = "containment" if near.containment else "Jaccard similarity"
+        yield f"{near.column} nearly the same: {measure} of runs of {unit} at least {near.threshold}, in each partition"
+    if entities := dedupe.entities:
+        fields, rules = ", ".join(entities.fields), " or ".join(", ".join(rule) for rule in entities.blocking)
+        yield f"the same entity by {fields}: probability at least {entities.match} where {rules} are equal"
 
 
 def _retention(retention: Retention) -> Iterator[str]:
     """What is kept, where anything is not."""
     if told := policy_in_words(retention):
         yield told
+
+
+def _schedule(schedule: Schedule | None) -> Iterator[str]:
+    if schedule:
+        yield f"cron {schedule.cron} in {schedule.timezone}, looking {schedule.catch_up} partitions back"
 
 
 def _fitness(dataset: Dataset) -> Iterator[str]:
@@ -140,14 +158,9 @@ def _fitness(dataset: Dataset) -> Iterator[str]:
         yield f"drift against {shift.against} ({shift.action})"
 
 
-def _schedule(schedule: Schedule | None) -> Iterator[str]:
-    if schedule:
-        yield f"cron {schedule.cron} in {schedule.timezone}, looking {schedule.catch_up} partitions back"
-
-
 def _gates(gates: Gates) -> Iterator[str]:
     limits = ("max_quarantined", "max_rejected", "min_records", "max_quarantined_rise", "max_records_change")
-    for name in limits:
+    for name in (*limits, "max_cluster", "max_removed"):
         if getattr(gates, name) is not None:
             yield f"{name} = {getattr(gates, name)}"
     if gates.max_quarantined_rise is not None or gates.max_records_change is not None:

@@ -14,7 +14,7 @@ import polars as pl
 from schemas.dataset import LABEL_ERROR
 from schemas.records import FLAGS, INPUT, LENGTH, LINE, OFFSET, RAW, RECORD, Severity
 from tasks.ingest.blocks import RecordFlag
-from tasks.job import CONFLICT, MISLABELLED
+from tasks.job import CONFLICT, MISLABELLED, REVIEW
 from tasks.normalise.plan import NormalisePlan, raw_name
 from tasks.validate.compile import compile_rules
 
@@ -54,6 +54,7 @@ def compiled(dataset: Dataset, plan: NormalisePlan) -> CompiledRules:
     broken: dict[str, pl.Expr] = {rule: (pl.col(FLAGS) & int(flag)) != 0 for rule, flag in _FLAGS.items()}
     broken |= {f"{column}.expect": unexpected for column, unexpected in plan.unexpected().items()}
     broken |= {f"{dataset.key_name}.conflict": pl.col(CONFLICT)}
+    broken |= {"entities.review": pl.col(REVIEW)}
     if dataset.labels:
         broken |= plan.reviewed_out(dataset.labels.column)
         broken |= {f"{dataset.labels.column}.{LABEL_ERROR}": pl.col(MISLABELLED)}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.benchmarks import audits, labelled, lift, nearness, operating, publishing
+from tests.benchmarks import across, audits, labelled, lift, nearness, operating, publishing
 from tests.benchmarks.cases import CASES as CLEANING
 from tests.benchmarks.measured import Measured, Spent
 
@@ -26,6 +26,7 @@ CASES = {
     **labelled.CASES,
     **audits.CASES,
     **lift.CASES,
+    **across.CASES,
 }
 
 

@@ -186,7 +186,7 @@ def test_the_libraries_that_do_the_work_count(library: str, monkeypatch: pytest.
 
 
 def test_the_installed_code_is_what_is_hashed() -> None:
-    hashed = {path.relative_to(_ROOT).as_posix() for path in contract._code_files()}
+    hashed = {path.relative_to(_ROOT).as_posix() for path in contract._code_files(contract._CODE)}
     assert {
         "schemas/records.py",
         "tasks/store/sinks.py",
