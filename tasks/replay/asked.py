@@ -1,7 +1,7 @@
 """Asked: the records that were set aside, as candidates again.
 
-Belongs here: from rows of the ledger, or from their bytes, to the columns that ingest gives a record. Does not belong
-here: opening anything (stage), or judging (tasks/validate/screening).
+Belongs here: from rows of the ledger, or from their bytes, to the columns that ingest gives a record; what can't be asked
+at all. Does not belong here: opening anything (stage), or judging (tasks/validate/screening).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tasks.ingest.rejects import RejectRule
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from schemas.dataset import Dataset
     from schemas.policies import Source
 
 #: Reasons that say something of the record itself, and not of the file around it.
@@ -107,3 +108,16 @@ def _parsed(
     return told.join(cells, on="_start", how="inner", maintain_order="left").select(
         INPUT, *PLACE_SCHEMA, FLAGS, *columns
     )
+
+
+def undecidable(dataset: Dataset) -> str:
+    """The policy, if there is one, whose verdicts a replay can't give."""
+    dedupe = dataset.dedupe
+    declared = {
+        "Split": dataset.split,
+        "Labels": dataset.labels,
+        "Dedupe.Near": dedupe and dedupe.near,
+        "Entities": dedupe and dedupe.entities,
+        "Dedupe(canonical)": dedupe and dedupe.canonical,
+    }
+    return next((name for name, policy in declared.items() if policy), "")

@@ -48,7 +48,7 @@ from tasks.publish.contract import contract_fingerprint, contract_of
 from tasks.publish.originals import original
 from tasks.publish.stage import Prepared, ask_gates
 from tasks.publish.written import read_back, recounted, rows_of
-from tasks.replay.asked import OWN_REASONS, from_ledger, parsed_again
+from tasks.replay.asked import OWN_REASONS, from_ledger, parsed_again, undecidable
 from tasks.replay.files import Files
 from tasks.replay.report import PartitionReplay
 from tasks.replay.verdicts import Settled, settled
@@ -136,7 +136,7 @@ class _Replay:
         records = self._records(before, today, as_then=as_then)
         judged = self.screening.judge(records.lazy(), small=True)
         verdict = settled(judged.candidates, self.files.kept(), self.dataset, self.rules)
-        if terms_of(self.dataset) and _in_conflict(verdict):
+        if terms_of(self.dataset) and verdict.in_conflict:
             trouble = "records that pass are in conflict with each other, between which only a backfill decides"
             return Asked(msgspec.structs.replace(nothing, trouble=trouble, why_not=trouble), None)
         why_not = "" if as_then else "cells may be read otherwise than they were"
@@ -162,7 +162,7 @@ class _Replay:
 
     def _unlike(self) -> str:
         """Why rows of today can't stand beside those that are kept; nothing where they can."""
-        if policy := _unknown(self.dataset):
+        if policy := undecidable(self.dataset):
             return f"what {policy} decides needs all records, not those alone that were set aside"
         found = self.rows[Role.CLEAN].collect_schema()
         columns = {name: dtype for name, dtype in found.items() if name not in LINEAGE}
@@ -340,25 +340,6 @@ class _Replay:
         self.store.create(
             verdicts_key(self.job.dataset, self.job.partition, self.entry.cleaning, cleaning), data.getvalue()
         )
-
-
-def _unknown(dataset: Dataset) -> str:
-    """The policy, if there is one, whose verdicts a replay can't give."""
-    dedupe = dataset.dedupe
-    declared = {
-        "Split": dataset.split,
-        "Labels": dataset.labels,
-        "Dedupe.Near": dedupe and dedupe.near,
-        "Entities": dedupe and dedupe.entities,
-        "Dedupe(canonical)": dedupe and dedupe.canonical,
-    }
-    return next((name for name, policy in declared.items() if policy), "")
-
-
-def _in_conflict(verdict: Settled) -> bool:
-    """Whether records are set aside for a conflict that other partitions would have to be held against."""
-    broken = verdict.broken
-    return "_other_input" in broken.columns and broken.get_column("_other_input").null_count() < broken.height
 
 
 def _repaired(rows: Mapping[Role, pl.LazyFrame]) -> dict[tuple[str, str], int]:

@@ -45,6 +45,12 @@ class Settled(NamedTuple):
     claims: pl.DataFrame
     disturbs: bool
 
+    @property
+    def in_conflict(self) -> bool:
+        """Whether records are set aside for a conflict that other partitions would have to be held against."""
+        broken = self.broken
+        return "_other_input" in broken.columns and broken.get_column("_other_input").null_count() < broken.height
+
 
 def settled(passing: pl.DataFrame, kept: pl.LazyFrame, dataset: Dataset, rules: CompiledRules) -> Settled:
     """Decides on records that pass on their own.
