@@ -205,7 +205,8 @@ def _asks_history(dataset: Dataset) -> bool:
 
 
 def _may_hold(dataset: Dataset) -> bool:
-    return "hold" in dataset.gates.actions.values()
+    policies = (dataset.coverage, dataset.leakage, dataset.shift)
+    return "hold" in (*dataset.gates.actions.values(), *(policy.action for policy in policies if policy))
 
 
 def _history(partitions: Mapping[str, PartitionEntry], partition: str) -> list[Books]:
