@@ -32,7 +32,7 @@ install: $(INSTALLED) ## Make .venv with everything in requirements.lock, each f
 demo: $(INSTALLED) ## Clean a month of real flights and show what was removed and why
 	$(BIN)/winnow demo
 
-serve: $(INSTALLED) ## Start the Prefect server and its UI on this machine, over the runs made here
+serve: $(INSTALLED) ## Start Prefect's server and UI, all deployments and a worker, on this machine only
 	$(BIN)/winnow serve
 
 check: $(INSTALLED) ## Format, lint, spelling, types, unit tests and examples (under 2 minutes)
@@ -54,7 +54,7 @@ fuzz: $(INSTALLED) ## Damage 100,000 files and see that none loses a record (FUZ
 kill: $(INSTALLED) ## Kill -9 runs at random moments, on a folder and on S3, and see that none loses a record (KILL="--kills 10")
 	$(BIN)/python -m tests.campaign.kills $(KILL)
 
-bench: $(PEERS) ## Time Winnow against its peers in one run (ROWS=1000000 RUNS=3 WHAT=memory); writes .winnow/bench.json
+bench: $(PEERS) ## Time Winnow against its peers in one run (ROWS=1000000 RUNS=3 WHAT=memory|store|history); writes .winnow/bench.json
 	$(BIN)/python tests/benchmarks/run.py $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) $(if $(WHAT),--what $(WHAT))
 
 coverage: $(INSTALLED) ## Lines and branches that the quick tests reach

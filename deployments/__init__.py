@@ -1,5 +1,6 @@
-"""When and where flows run: schedules, work pools, images.
+"""When and where flows run: deployments, schedules, automations, images.
 
-Does not belong here: what a flow does (flows). There are no deployments yet: any scheduler that runs `winnow nightly`
-makes the nightly run, and a Prefect server sees it when PREFECT_API_URL names one.
+Belongs here: the plan of what is deployed (plan), which follows from the declarations alone, and the two ways to bring
+it to a server: `winnow deploy` (deploy) and `prefect deploy --all` with prefect.yaml. Does not belong here: what a flow
+does (flows).
 """

@@ -23,6 +23,8 @@ from flows import (
     cli_moves,
     cli_rebuild,
     cli_run,
+    cli_serve,
+    cli_status,
 )
 
 app = typer.Typer(
@@ -37,12 +39,14 @@ for group in (
     cli_run.COMMANDS,
     cli_inspect.COMMANDS,
     cli_duplicates.COMMANDS,
+    cli_status.COMMANDS,
     cli_moves.COMMANDS,
     cli_diff.COMMANDS,
     cli_export.COMMANDS,
     cli_rebuild.COMMANDS,
     cli_erasure.COMMANDS,
     cli_gc.COMMANDS,
+    cli_serve.COMMANDS,
 ):
     for name, command in group.items():
         app.command(name)(command)

@@ -6,7 +6,6 @@ Belongs here: its arguments and what it prints. Does not belong here: what may g
 from __future__ import annotations
 
 import datetime as dt
-import re
 import uuid
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +14,9 @@ import typer
 from flows.cli_inspect import AsJson
 from flows.cli_moves import open_home
 from flows.console import emit, say, told
-from flows.settings import load_settings
+from flows.settings import load_settings, span_in
 from schemas import registry
-from schemas.errors import UsageError, shown
+from schemas.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from schemas.policies import Retention
     from tasks.retain.report import RetainReport
 
-_SPAN = re.compile(r"(\d{1,6})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 #: Names that a sentence lists.
 _NAMED = 10
 
@@ -57,22 +54,6 @@ def gc(
             run_id, now = str(uuid.uuid4()), dt.datetime.now(dt.UTC)
             report = retain(store, name, policy, run_id=run_id, now=now, older_than=age, dry_run=dry_run)
             emit(report) if as_json else _say(report)
-
-
-def span_in(text: str) -> dt.timedelta:
-    """A span of time as a person writes it.
-
-    Raises:
-        UsageError: it is none.
-
-    Example:
-        >>> span_in("36h"), span_in("1d")
-        (datetime.timedelta(days=1, seconds=43200), datetime.timedelta(days=1))
-    """
-    found = _SPAN.fullmatch(text)
-    if not found:
-        raise UsageError(f"{shown(text)} is no span of time", expected="a number and s, m, h or d, like 36h")
-    return dt.timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def _retention(dataset: str) -> Retention:

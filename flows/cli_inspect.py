@@ -87,7 +87,13 @@ def show(dataset: DatasetName, *, as_json: AsJson = False) -> None:
 
 
 def _policies(card: Card) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return ("steps", card.steps), ("dedupe", card.dedupe), ("gates", card.gates), ("keeps", card.retention)
+    return (
+        ("steps", card.steps),
+        ("dedupe", card.dedupe),
+        ("gates", card.gates),
+        ("keeps", card.retention),
+        ("nightly", card.schedule),
+    )
 
 
 def _column(column: ColumnCard) -> tuple[str, str, str]:
@@ -261,6 +267,15 @@ def _say_explained(found: Explanation) -> None:
         why = f" ({repair.reason})" if repair.reason else ""
         before, after = visible(repair.before), visible("missing" if repair.after is None else repair.after)
         say(f"repair: {repair.column} by {repair.step}{why}: {before} -> {after}")
+    _say_verdicts(found)
+
+
+def _say_verdicts(found: Explanation) -> None:
+    for each in found.verdicts:
+        say(
+            f"before the replay of {each.replayed_at}: {each.fate} for {', '.join(each.rules)}, "
+            f"under the contract {each.contract[:12]}, in version {each.version} of {each.published_at}"
+        )
 
 
 def quarantine(

@@ -1,23 +1,30 @@
 """Server: Prefect's, to which runs report and whose UI shows them.
 
-Belongs here: finding out whether it answers, and starting one for people to look at. Does not belong here: Prefect's
-settings before its import (settings), or what a run reports (tasks).
+Belongs here: finding out whether it answers, and what a server must have before anybody but this machine may reach it.
+Does not belong here: starting one with its worker (station), Prefect's settings before its import (settings), or what a
+run reports (tasks).
 """
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING
 
-from schemas.errors import EnvironmentFailedError, shown
+from schemas.errors import EnvironmentFailedError, UsageError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-_HOST = "127.0.0.1"
+#: What Prefect reads: whom the server lets in, and whether a browser's request must prove where it comes from.
+AUTHENTICATION, CSRF = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_SERVER_CSRF_PROTECTION_ENABLED"
+#: What a client of the server reads.
+CLIENT_AUTHENTICATION = "PREFECT_API_AUTH_STRING"
+_TRUE = {"1", "true", "t", "yes", "y", "on"}
+#: Characters that a password has at least.
+_PASSWORD = 12
 
 
 def check_server() -> None:
@@ -57,10 +64,42 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def become_server(port: int) -> None:
-    """Turns this process into a server on this machine only; does not return."""
-    # Else its UI would ask another one: that of PREFECT_API_URL, or whatever has the usual port.
-    os.environ["PREFECT_UI_API_URL"] = f"http://{_HOST}:{port}/api"
-    sys.stdout.flush()  # what was said before would be lost with this program
-    arguments = ["-m", "prefect", "server", "start", "--host", _HOST, "--port", str(port)]
-    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606  # our own interpreter, fixed words
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server there.
+
+    Example:
+        >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
+        (True, True, True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_exposure(host: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Sees that a server which others can reach lets nobody in without a password, and no page act for a person.
+
+    Args:
+        host: where it listens.
+        environment: the settings that it is to have.
+
+    Raises:
+        UsageError: it would be open; the message says what to set.
+    """
+    if is_loopback(host):
+        return
+    user, colon, password = environment.get(AUTHENTICATION, "").partition(":")
+    missing = []
+    if not (user and colon and len(password) >= _PASSWORD):
+        missing.append(f"{AUTHENTICATION}=USER:PASSWORD, with a password of {_PASSWORD} characters or more")
+    if environment.get(CSRF, "").lower() not in _TRUE:
+        missing.append(f"{CSRF}=true")
+    if missing:
+        raise UsageError(
+            f"{shown(host)} can be reached from other machines, and the server would be open to them",
+            expected="a server with authentication and protection against forged requests",
+            fix=f"Set {' and '.join(missing)}; or leave --host away to serve this machine alone.",
+        )

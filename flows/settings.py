@@ -10,17 +10,21 @@ importing the usual settings library would take a good part of its second.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
+import re
 import tomllib
 from pathlib import Path
 
 import msgspec
 
 from flows import credentials
-from schemas.errors import SettingsError, nearest, shown
+from schemas.errors import SettingsError, UsageError, nearest, shown
 
 _FILE = "winnow.toml"
 _PREFIX = "WINNOW_"
+_SPAN = re.compile(r"(\d{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _OF_THE_STORE = ("s3_endpoint", "s3_region", "s3_profile", "s3_credentials_block", "s3_patience", "scratch")
 
 
@@ -46,6 +50,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scratch: str | None = None
     """Folder on this machine for what a run keeps beside a store on S3."""
 
+    hold_wait: str = "1h"
+    """How long a run in the UI waits for an answer, when a gate holds it: 30m, 12h; 0s is not at all."""
+    hold_keep: str = "30d"
+    """How long what a gate holds can be released."""
+    apart: str = "256"
+    """MiB of raw files from which on a backfill gives a partition a run of its own."""
+
     signing_key: str = ".winnow/signing-key.pem"
     """Ed25519 private key in PEM that signs the receipts of erasures; made there when it is first needed."""
 
@@ -65,9 +76,46 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Path(self.signing_key).expanduser().absolute()
 
     @property
+    def hold_wait_seconds(self) -> float:
+        """Seconds of `hold_wait`."""
+        return span_in(self.hold_wait).total_seconds()
+
+    @property
+    def hold_keep_seconds(self) -> float:
+        """Seconds of `hold_keep`."""
+        return span_in(self.hold_keep).total_seconds()
+
+    @property
+    def apart_bytes(self) -> int:
+        """Bytes of `apart`.
+
+        Raises:
+            SettingsError: it is no number of MiB.
+        """
+        if not self.apart.isascii() or not self.apart.isdigit():
+            raise SettingsError(f"WINNOW_APART is {shown(self.apart)}", expected="a whole number of MiB", fix="Set it.")
+        return int(self.apart) << 20
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         """The folders with further declarations, absolute."""
         return tuple(Path(folder).expanduser().absolute() for folder in self.datasets)
+
+
+def span_in(text: str) -> dt.timedelta:
+    """A span of time as a person writes it.
+
+    Raises:
+        UsageError: it is none.
+
+    Example:
+        >>> span_in("36h"), span_in("1d")
+        (datetime.timedelta(days=1, seconds=43200), datetime.timedelta(days=1))
+    """
+    found = _SPAN.fullmatch(text)
+    if not found:
+        raise UsageError(f"{shown(text)} is no span of time", expected="a number and s, m, h or d, like 36h")
+    return dt.timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def _root(place: str) -> str:

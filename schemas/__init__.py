@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from schemas import steps
     from schemas.corrections import Correction
     from schemas.dataset import Dataset
-    from schemas.policies import Dedupe, Drift, Entities, Gates, Limits, Retention, Source
+    from schemas.policies import Dedupe, Drift, Entities, Gates, Limits, Retention, Schedule, Source
     from schemas.records import Severity
 
 __all__ = [
-    "Correction", "Dataset", "Dedupe", "Drift", "Entities", "Gates", "Limits", "Retention", "Severity", "Source",
+    "Correction", "Dataset", "Dedupe", "Drift", "Entities", "Gates", "Limits", "Retention", "Schedule", "Severity",
+    "Source",
     "steps",
 ]  # fmt: skip
 
@@ -30,6 +31,7 @@ _HOMES = {
     "Gates": "schemas.policies",
     "Limits": "schemas.policies",
     "Retention": "schemas.policies",
+    "Schedule": "schemas.policies",
     "Severity": "schemas.records",
     "Source": "schemas.policies",
 }

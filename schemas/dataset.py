@@ -17,7 +17,7 @@ from pydantic import Field
 from schemas.columns import ColumnSpec, columns_of
 from schemas.corrections import Correction
 from schemas.errors import DeclarationError, UnknownNameError, shown
-from schemas.policies import CHOOSING, Dedupe, Gates, Retention, Source, declared
+from schemas.policies import CHOOSING, Dedupe, Gates, Retention, Schedule, Source, declared
 from schemas.records import Severity
 from schemas.rules import Rule, derive_rules
 from schemas.steps import Step
@@ -46,6 +46,7 @@ class Dataset:
         severities: rule id -> severity, for rules whose default is not wanted.
         gates: when a whole run must stop.
         retention: which versions are kept.
+        schedule: when its nightly run starts; None leaves that to you.
         name: the name of the declaring file; set by the registry.
     """
 
@@ -57,6 +58,7 @@ class Dataset:
     severities: dict[str, Severity] = Field(default_factory=dict)
     gates: Gates = Gates()
     retention: Retention = Retention()
+    schedule: Schedule | None = None
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -67,6 +69,7 @@ class Dataset:
         self._check_renamed(known)
         self._check_texts()
         self._check_rules()
+        self._check_gates()
 
     def _named_columns(self) -> Iterator[tuple[str, str]]:
         for step in self.steps:
@@ -106,6 +109,12 @@ class Dataset:
         twice = sorted(rule_id for rule_id, times in Counter(ids).items() if times > 1)
         if twice:
             raise DeclarationError(f"two rules have the id {twice[0]}", fix="Rename the check or the column.")
+
+    def _check_gates(self) -> None:
+        rules = [rule.id for rule in self.rules if rule.kind == "table" or rule.severity is Severity.FAIL]
+        for name in self.gates.actions:
+            if name not in (known := [*Gates.names(), *rules]):
+                raise UnknownNameError.of("gate", name, known, where="Gates(actions)")
 
     @functools.cached_property
     def columns(self) -> tuple[ColumnSpec, ...]:

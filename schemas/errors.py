@@ -142,6 +142,10 @@ class TagExistsError(UsageError):
     """Another version has that name."""
 
 
+class HoldNotFoundError(UsageError):
+    """Nothing is held under that name."""
+
+
 class RecordNotFoundError(UsageError):
     """No version holds a record of that identity."""
 
@@ -160,7 +164,21 @@ class HeaderError(StoppedError):
 
 
 class GateError(StoppedError):
-    """A gate on the whole run failed: too much quarantined, too few records, a table-level rule broken."""
+    """A gate on the whole run failed: too much quarantined, too few records, a table-level rule broken.
+
+    Attributes:
+        gates: settings and ids of rules that did not open.
+    """
+
+    gates: tuple[str, ...] = ()
+
+
+class HeldError(GateError):
+    """A gate held what was made, until a person releases or discards it."""
+
+
+class HoldGoneError(StoppedError):
+    """What was held can't be published any more: it was decided on, is too old, or the partition has moved on."""
 
 
 class BooksError(StoppedError):

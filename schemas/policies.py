@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import string
+import zoneinfo
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, dataclass_transform
 
@@ -24,9 +26,14 @@ CHOOSING = ("latest", "most_complete", "highest", "preferred")
 _BY = ("latest", "highest", "preferred")
 Missing = Literal["fail", "quarantine", "null"]
 Extra = Literal["fail", "quarantine", "ignore"]
+GateAction = Literal["fail", "hold", "warn"]
 Format = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
 DeclaredEncoding = Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1252", "latin-1"]
 Form = Literal["unicode", "case", "accents", "punctuation", "whitespace", "number", "date"]
+
+#: One field of a cron: `*`, numbers, names of days and months, ranges and steps, or a list of those.
+_FIELD = r"(?:\*|\w+(?:-\w+)?)(?:/\d+)?"
+_CRON = re.compile(rf"{_FIELD}(?:,{_FIELD})*(?:\s+{_FIELD}(?:,{_FIELD})*){{4}}")
 
 T = TypeVar("T")
 
@@ -260,7 +267,8 @@ class Entities:
             misses through an error. Columns may be any.
         match: least probability with which two records are the same.
         review: pairs from this probability on, and less than `match`, are to be looked at: the later record breaks the
-            rule `entities.review`, which stops the run unless `severities` says otherwise. None looks at none.
+            rule `entities.review`, and is set aside. It holds the run until a person releases it, unless
+            `Gates(actions=...)` or `severities` say otherwise. None looks at none.
         max_pairs: pairs that may be compared; they are counted before.
 
     Example:
@@ -369,17 +377,80 @@ class Retention:
 
 
 @declared
+class Schedule:
+    """When a data set's nightly run starts, and how far it looks back. Without a schedule it is started by hand.
+
+    It changes no row, so that no partition becomes stale when it is declared.
+
+    Attributes:
+        cron: minute, hour, day of the month, month and day of the week, as cron has them.
+        timezone: name of the zone in which the cron counts, as the IANA has it; a night that a change of the clocks
+            leaves out or repeats is run once.
+        catch_up: so many partitions before the newest one are looked at, too, and those that no version holds are
+            cleaned before it: a worker that was off for some nights leaves no gap. More is a backfill's work.
+
+    Example:
+        >>> Schedule("15 2 * * *", timezone="America/New_York").catch_up
+        7
+    """
+
+    cron: str
+    timezone: str = "UTC"
+    catch_up: int = Field(default=7, ge=0, le=20)
+
+    def __post_init__(self) -> None:
+        if not _CRON.fullmatch(self.cron):
+            raise DeclarationError(
+                f"{shown(self.cron)} is no cron",
+                expected="five fields, like 15 2 * * * for a quarter past two",
+                where="Schedule(cron)",
+            )
+        try:
+            zoneinfo.ZoneInfo(self.timezone)
+        except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+            zones = zoneinfo.available_timezones()
+            raise UnknownNameError.of("time zone", self.timezone, zones, where="Schedule(timezone)") from None
+
+
+@declared
 class Gates:
     """When a whole run must stop before publishing. A limit that is None never stops it.
+
+    What is usual is the median of the partitions before this one, in the order of their names; with fewer than three of
+    them nothing is usual yet, and the gates that compare with it are open.
 
     Attributes:
         max_quarantined: greatest share (0 to 1) of a partition's records that may be quarantined.
         max_rejected: greatest share (0 to 1) of a partition's records that may be rejected.
         min_records: fewest records that a partition may have.
         allow_empty: whether a partition of which no record is kept may be published.
+        max_quarantined_rise: by how much the share of quarantined records may be greater than the usual one: 0.02 lets
+            it rise from 1 % to 3 %.
+        max_records_change: by which share of the usual number of records a partition may have more or fewer: 0.5 lets
+            it have from half as many to half as many again.
+        history: of how many partitions before it the median is what is usual.
+        allow_drift: whether a partition may be published in whose dump columns are missing, extra, renamed or widened,
+            where `Source(drift=...)` lets it be read.
+        actions: name of a gate, or id of a rule about the whole table or of severity `fail` -> what it does. `fail`
+            stops the run, which is what a gate does that is not named here. `hold` keeps what the run made until a
+            person releases or discards it. `warn` publishes it and says so.
+
+    Example:
+        >>> Gates(max_quarantined=0.02, actions={"max_quarantined": "hold"}).history
+        30
     """
 
     max_quarantined: float | None = Field(default=None, ge=0, le=1)
     max_rejected: float | None = Field(default=None, ge=0, le=1)
     min_records: int | None = Field(default=None, ge=0)
     allow_empty: bool = False
+    max_quarantined_rise: float | None = Field(default=None, ge=0, le=1)
+    max_records_change: float | None = Field(default=None, gt=0)
+    history: int = Field(default=30, ge=3, le=1_000)
+    allow_drift: bool = True
+    actions: dict[str, GateAction] = Field(default_factory=dict)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The gates, which are all settings but those that only say how."""
+        return tuple(name for name in inspect.signature(cls).parameters if name not in ("history", "actions"))

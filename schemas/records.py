@@ -258,6 +258,8 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Path of each module that gives a declaration its meaning -> hash of what its text means."""
     libraries: dict[str, str]
     """Name -> version, of those that do as the code says."""
+    reading: str = ""
+    """Hash of what the declaration says of how cells are read and which records are the same; of no rule."""
 
 
 class RuleCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -330,6 +332,15 @@ class Across(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Partitions with other terms are not compared."""
 
 
+class Replayed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """That some records of a partition were cleaned again under a later contract than the others."""
+
+    contract: str
+    """Fingerprint of the later one."""
+    records: int
+    """How many were asked again, whatever became of them."""
+
+
 class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """All that a manifest says of one partition. Holds nothing that differs between two runs over the same input."""
 
@@ -349,6 +360,13 @@ class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     steps: tuple[StepCount, ...]
     across: Across | None = None
     """None where duplicates are looked for within the partition only, or not at all."""
+    replayed: Replayed | msgspec.UnsetType = msgspec.UNSET
+    """Only of a partition of which some records were cleaned again, and the others not, under another contract."""
+
+    @property
+    def alone(self) -> str:
+        """What its cleaning would be called if there were no other partition; whatever others take from it."""
+        return self.across.alone if self.across else self.cleaning
 
     @property
     def total(self) -> Books:
@@ -359,6 +377,20 @@ class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     def drift(self) -> dict[str, tuple[DriftFinding, ...]]:
         """The findings of each raw file whose columns are not the declared ones, by its path."""
         return {raw.path: raw.drift for raw in self.inputs if raw.drift}
+
+
+class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """That a person had a version published which a gate had held."""
+
+    hold: str
+    partition: str
+    gates: tuple[str, ...]
+    """The gates that it had not passed, each with what was found."""
+    by: str
+    """Who released it, as the machine or that person said."""
+    reason: str
+    held_at: str
+    """UTC, ISO 8601."""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -385,4 +417,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     place, so that the chain of manifests leads over them."""
     parent_sha256: str | None = None
     """sha256 of the parent's manifest as it is stored: whoever knows the newest one's knows that of all before it."""
+    release: Release | msgspec.UnsetType = msgspec.UNSET
+    """Who let it be published that a gate had held, and why; it is only there where that was so."""
     format: int = 1

@@ -42,6 +42,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dry_run: bool = False
     beside_root: str | None = None
     """Root of the store whose partitions this one is held against; None is the store itself."""
+    hold_seconds: float = 30 * 86_400.0
+    """How long what a gate holds can be released."""
 
     def load(self) -> Dataset:
         """The declared data set."""
@@ -121,5 +123,7 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     books: Books
     rules: tuple[RuleCount, ...]
     rejects: tuple[RejectCount, ...]
+    hold: str | None = None
+    """Name of what a gate holds instead of publishing it; None where nothing is held."""
     drift: dict[str, tuple[DriftFinding, ...]] = {}
     """Path of a raw file -> in which ways its columns are not the declared ones; files without any are left out."""

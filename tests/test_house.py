@@ -83,6 +83,7 @@ SHELL = (
     "tasks/publish/survivors.py",  # reads a version's partitions beside each other
     "tasks/publish/reconcile.py",  # reads the partitions that share keys, and writes them anew
     "tasks/publish/originals.py",  # opens raw files in the dump or in the archive
+    "tasks/publish/release.py",  # as commit
     "tasks/publish/rollback.py",  # as commit
     "tasks/publish/verify.py",  # proves a version from its files alone
     "tasks/publish/written.py",  # reads back what was written

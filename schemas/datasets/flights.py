@@ -10,7 +10,7 @@ from typing import Annotated
 import pandera.polars as pa
 import polars as pl
 
-from schemas import Dataset, Dedupe, Gates, Severity, Source, steps
+from schemas import Dataset, Dedupe, Gates, Schedule, Severity, Source, steps
 
 CARRIERS = ("9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX", "WN", "YV")
 
@@ -159,4 +159,5 @@ DATASET = Dataset(
     },
     # The quietest night of 2013, Thanksgiving, had 634 flights.
     gates=Gates(max_quarantined=0.05, max_rejected=0.01, min_records=300),
+    schedule=Schedule("15 2 * * *", timezone="America/New_York"),
 )

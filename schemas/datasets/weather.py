@@ -10,7 +10,7 @@ from typing import Annotated
 import pandera.polars as pa
 import polars as pl
 
-from schemas import Correction, Dataset, Dedupe, Gates, Severity, Source, steps
+from schemas import Correction, Dataset, Dedupe, Gates, Schedule, Severity, Source, steps
 
 
 def vapour_pressure(fahrenheit: str) -> pl.Expr:
@@ -114,4 +114,5 @@ DATASET = Dataset(
     severities={"humidity_agrees": Severity.WARN},  # the two may have been read at different minutes of a shower
     # A full day is 72 rows; the worst of 2013 had 57.
     gates=Gates(max_quarantined=0.05, max_rejected=0.05, min_records=24),
+    schedule=Schedule("30 2 * * *", timezone="America/New_York"),
 )

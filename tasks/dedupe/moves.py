@@ -40,7 +40,7 @@ from tasks.dedupe.keys import cluster
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from schemas.records import RawFile, Terms
+    from schemas.records import PartitionEntry, RawFile, Terms
 
 #: The files that other partitions have a say in.
 TOUCHED = (Role.CLEAN, Role.SUPERSEDED, Role.DISPUTED)
@@ -133,6 +133,22 @@ def moved(
             cells = [name for name in columns if not name.startswith("_")]
             made[role] = mine.select(FILE, SOURCE, RECORD, *lineage, RULES, REASONS, *_TOLD[role], *cells).lazy()
     return made
+
+
+def given_back(
+    entry: PartitionEntry, frames: Mapping[Role, pl.LazyFrame]
+) -> tuple[PartitionEntry, dict[Role, pl.LazyFrame]]:
+    """A partition and its rows as if there were no other partition: with all that others took from it.
+
+    Of the entry only the name of the cleaning and the counts of rules are those of the partition alone.
+    """
+    if entry.across is None:
+        return entry, dict(frames)
+    now = moves_of(frames, entry.partition)
+    back = moved(frames, now.clear(), entry.across.terms, entry.inputs)
+    rules = with_conflicts(entry.rules, entry.across.terms, now, now.clear())
+    rest = {role: rows for role, rows in frames.items() if role not in TOUCHED}
+    return msgspec.structs.replace(entry, cleaning=entry.alone, rules=rules), {**rest, **back}
 
 
 def moves_id(alone: str, moves: pl.DataFrame) -> str:

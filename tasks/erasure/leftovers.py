@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from schemas.records import Role
 from tasks.erasure.search import belonging, mentioning
 from tasks.store.lease import lease
-from tasks.store.paths import data_prefix, lease_prefix, report_prefix, staging_root, unquote
+from tasks.store.paths import data_prefix, failure_prefix, lease_prefix, report_prefix, staging_root, unquote
 from tasks.store.scan import scan
 from tasks.store.staging import staging
 from tasks.store.upkeep import UPKEEP
@@ -47,6 +47,13 @@ def _without(line: str, ids: Collection[str], needles: Needles) -> str:
     if found and f"{found[1][:16]}:{found[2]}" in ids:
         return f"- `{found[1]}:{found[2]}` erased"
     return "(erased)" if needles.in_text(line) else line
+
+
+def failures(store: Store, dataset: str, needles: Needles) -> Iterator[str]:
+    """Records of failed cleanings whose message mentions the person, as one about a dump without a header may."""
+    for key in store.list(failure_prefix(dataset)):
+        if needles.in_bytes(store.read(key)):
+            yield key
 
 
 def unnamed(

@@ -225,6 +225,8 @@ class _Erasing:
         check_upkeep(self.store, self.name, self.run_id)
         for key in sorted((old | set(unnamed) | copies) - needed):
             self.store.delete(key)
+        for key in leftovers.failures(self.store, self.name, finding.needles):
+            self.store.delete(key)
         for partition in leftovers.partitions(self.store, self.name):
             with contextlib.suppress(LeaseHeldError):  # a run that is under way clears its own
                 leftovers.clear_staging(self.store, self.name, partition, self.run_id)

@@ -73,6 +73,22 @@ def list_partitions(root: str | Path, pattern: str) -> list[str]:
     return sorted({match.partition for match in _matches(root, pattern, None)})
 
 
+def list_all_raw(root: str | Path, pattern: str) -> dict[str, tuple[tuple[str, int], ...]]:
+    """Names and sizes of the raw files of every partition, in one pass over the folders.
+
+    Raises:
+        DumpMissingError: the raw root itself is not there.
+        DumpUnreadableError: a folder can't be listed, or a file not be looked at.
+    """
+    found: dict[str, list[str]] = {}
+    for match in _matches(root, pattern, None):
+        found.setdefault(match.partition, []).append(match.path)
+    return {
+        name: tuple((path, raw_size(f"{root}/{path}")) for path in sorted(paths))
+        for name, paths in sorted(found.items())
+    }
+
+
 def open_raw(url: str | Path) -> io.BufferedReader:
     """Opens a raw file for reading.
 

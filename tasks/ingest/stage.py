@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from tasks.store.home import Store
 
 
+#: Rows of a block that is judged all at once.
+_FEW = 20_000
+
+
 def stage_partition(
     job: Job, store: Store, dataset: Dataset, *, progress: Callable[[float], None] = lambda _share: None
 ) -> Staged:
@@ -129,7 +133,8 @@ class _Staging:
         numbered = (pl.lit(number, pl.UInt32).alias(INPUT), pl.all())
         for block in blocks:
             records, rejects = block.records.lazy().select(numbered), block.rejects.lazy().select(numbered).collect()
-            judged = self.screening.judge(records) if block.records.height and not redelivered else None
+            few = block.records.height <= _FEW
+            judged = self.screening.judge(records, small=few) if block.records.height and not redelivered else None
             # Of what can be parsed again, nothing is kept but what the judge made of it.
             kept = records.collect() if redelivered or not block.has_places else None
             yield _Judged(kept, rejects, judged, redelivered)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.errors import ErasedMeanwhileError, StoreError, VersionNotFoundError
-from schemas.records import Manifest, PartitionEntry
+from schemas.records import Manifest, PartitionEntry, Release
 from tasks.erasure import journal
 from tasks.publish.digest import version_digest
 from tasks.store.paths import version_key
@@ -64,6 +64,7 @@ def commit(
     replaced: Mapping[str, str] | None = None,
     as_is: bool = False,
     keeps_up: bool = False,
+    release: Release | None = None,
 ) -> Committed:
     """Publishes a change as the next version, unless the newest one has the same content already.
 
@@ -84,6 +85,7 @@ def commit(
         as_is: whether the changed partitions are those of a whole version, each as the others left it.
         keeps_up: whether the run has the right to say which versions are kept (`upkeep`); else it waits for it where it
             writes other partitions anew.
+        release: who let it be published, of a change that a gate had held.
         now: with a time zone; becomes the manifest's `created_at`, unless the newest version's is later: the clock of
             one of two machines is wrong then, and that times rise with the numbers is worth more (`version_as_of`).
 
@@ -94,7 +96,7 @@ def commit(
         StoreError: the store can't be read or written, or the newest manifest is broken.
     """
     with contextlib.ExitStack() as stack:
-        created_at = now.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        created_at = as_text(now)
         known = 1
         guard = functools.cache(lambda: None if keeps_up else wait_for_upkeep(stack, store, dataset, run_id))
         for attempt in range(_ATTEMPTS):
@@ -127,6 +129,7 @@ def commit(
                 partitions=partitions,
                 erasures=tuple(sorted({*before, *erased})),
                 replaced=dict(replaced or {}),
+                release=release or msgspec.UNSET,
             )
             candidate = chained(candidate, stored.data if stored else None)
             if _published(store, candidate):
@@ -192,6 +195,16 @@ def chained(manifest: Manifest, parent: bytes | None) -> Manifest:
     return msgspec.structs.replace(
         manifest, parent_sha256=None if parent is None else hashlib.sha256(parent).hexdigest()
     )
+
+
+def as_text(moment: dt.datetime) -> str:
+    """A moment as manifests and holds write it.
+
+    Example:
+        >>> as_text(dt.datetime(2026, 11, 23, 4, 15, tzinfo=dt.UTC))
+        '2026-11-23T04:15:00Z'
+    """
+    return moment.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def encoded(manifest: Manifest) -> bytes:

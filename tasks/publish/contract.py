@@ -86,7 +86,19 @@ def contract_of(dataset: Dataset, declaration: str | Path) -> Contract:
         columns=tuple(column.name for column in dataset.columns),
         code=dict(code),
         libraries=dict(libraries),
+        reading=_reading(dataset),
     )
+
+
+def _reading(dataset: Dataset) -> str:
+    """A hash of all that decides which value a cell gets, and which records are the same one; of no rule."""
+    from pydantic import TypeAdapter
+
+    from schemas.policies import Source
+
+    columns = [(each.name, str(each.dtype), each.formats, each.zone, each.true, each.false) for each in dataset.columns]
+    source = TypeAdapter(Source).dump_python(dataset.source, mode="json")
+    return _hashed([source, columns, *(repr(each) for each in (dataset.steps, dataset.corrections, dataset.dedupe))])
 
 
 def fingerprint_of(contract: Contract) -> str:
@@ -142,10 +154,12 @@ def _read(declaration: str | Path) -> bytes:
         raise DeclarationError(f"can't be read: {error}", where=str(declaration)) from error
 
 
+# A cleaning asks four times; a declaration that is edited has other bytes.
+@functools.lru_cache(maxsize=64)
 def _declared(source: bytes, where: str) -> str:
     """A hash of what the text of a declaration means."""
     try:
-        tree = _WithoutRetention().visit(ast.parse(source))
+        tree = _WithoutRowless().visit(ast.parse(source))
         # A function's docstring counts in a declaration: that of a check is the reason that its rule gives.
         return _hashed([_meaning(tree, without_docstrings_of=(ast.Module, ast.ClassDef))])
     except (SyntaxError, ValueError) as error:
@@ -172,15 +186,19 @@ def _code_files() -> Iterator[Path]:
                 yield path
 
 
-class _WithoutRetention(ast.NodeTransformer):
-    """Takes out of a declaration which versions are kept: it changes no row, and nothing is stale for it."""
+#: Settings of a declaration that change no row, so that nothing is stale for them, and the names of their policies.
+_ROWLESS = {"retention": "Retention", "schedule": "Schedule"}
+
+
+class _WithoutRowless(ast.NodeTransformer):
+    """Takes out of a declaration which versions are kept and when its nightly run starts."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:  # named by ast
-        node.keywords = [keyword for keyword in node.keywords if keyword.arg != "retention"]
+        node.keywords = [keyword for keyword in node.keywords if keyword.arg not in _ROWLESS]
         return self.generic_visit(node)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:  # named by ast
-        node.names = [alias for alias in node.names if alias.name != "Retention"] or node.names
+        node.names = [alias for alias in node.names if alias.name not in _ROWLESS.values()] or node.names
         return node
 
 

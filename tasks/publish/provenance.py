@@ -38,13 +38,16 @@ class Provenance:
         records: how many were looked at.
     """
 
-    def __init__(self, rows: Mapping[Role, pl.LazyFrame], raw: RawFile) -> None:
+    def __init__(self, rows: Mapping[Role, pl.LazyFrame], raw: RawFile, *, replayed: bool = False) -> None:
         """Reads nothing yet.
 
         Args:
             rows: what the partition's files hold, for each role that has any.
             raw: the file.
+            replayed: whether some of its records were asked again under a later contract than the one it is read by:
+                whether one of them can be parsed, and into which cells, may be otherwise then. Its bytes may not.
         """
+        self._replayed = replayed
         self._rows = {role: _of_file(frame, role, raw) for role, frame in rows.items() if role in FATES}
         if raw.redelivery_of:
             # All that a second delivery brought is in the ledger of duplicates; its other rows are the first one's.
@@ -71,10 +74,12 @@ class Provenance:
         self._note("has other bytes than its row in the ledger", beside.filter(~moved & kept_back & _unlike(RAW)))
         if not self._redelivered:
             unlike = pl.col(_REFUSED) != (pl.col(_ROLE) == Role.REJECTS)
+            if self._replayed:
+                unlike &= ~pl.col(_REFUSED)
             # Of an erased record nobody knows any more whether it could be parsed.
             known = beside.filter(pl.col(_ROLE) != Role.ERASED)
             self._note("can be parsed where it is said to be rejected, or the other way round", known.filter(unlike))
-        for role in _WITH_CELLS:
+        for role in _WITH_CELLS if not self._replayed else ():
             self._compare_cells(role, block.records, between)
 
     def findings(self) -> Iterator[str]:

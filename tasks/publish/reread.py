@@ -32,6 +32,8 @@ def reread(
     rows: Mapping[Role, pl.LazyFrame],
     contract: Contract,
     progress: Callable[[float], None],
+    *,
+    replayed: bool = False,
 ) -> Iterator[str]:
     """Everything in which a raw file, read again, differs from a version's rows, one sentence each.
 
@@ -41,8 +43,9 @@ def reread(
         rows: what the partition's files hold, for each role that has any.
         contract: says how the file is read.
         progress: called after each block with the share of the file's bytes that is read, from 0 to 1.
+        replayed: whether some of its records were asked again under a later contract.
     """
-    provenance = Provenance(rows, raw)
+    provenance = Provenance(rows, raw, replayed=replayed)
     try:
         reader = RecordReader(stream, path=raw.path, source=reading_of(contract), columns=contract.columns)
         for block in ahead(reader):

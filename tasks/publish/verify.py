@@ -431,7 +431,8 @@ class _Raws:
             with legible(f"the files of {self.dataset} {self.entry.partition}"):
                 rows = rows_of(self.store, self.dataset, self.entry.files)
                 what = f"{self.entry.partition}: {raw.path}"
-                for difference in reread(stream, raw, rows, contract, lambda share: progress(what, share)):
+                told, replayed = (lambda share: progress(what, share)), self.entry.replayed is not msgspec.UNSET
+                for difference in reread(stream, raw, rows, contract, told, replayed=replayed):
                     self.findings.append(Finding(Kind.RECORDS, raw.path, difference))
         except StoreError as error:
             self.findings.append(Finding(Kind.FILE, f"{self.dataset} {self.entry.partition}", str(error)))

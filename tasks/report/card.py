@@ -38,11 +38,14 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     declaration: str
     source: str
+    pattern: str
+    """Of its dumps, as `Source.pattern`."""
     columns: tuple[ColumnCard, ...]
     steps: tuple[str, ...]
     dedupe: tuple[str, ...]
     gates: tuple[str, ...]
     retention: tuple[str, ...]
+    schedule: tuple[str, ...]
     key: tuple[str, ...]
     """Columns by which records are deduplicated."""
     personal: tuple[str, ...]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from schemas.columns import ColumnSpec
     from schemas.dataset import Dataset
-    from schemas.policies import Dedupe, Gates, Retention
+    from schemas.policies import Dedupe, Gates, Retention, Schedule
 
 
 def describe(dataset: Dataset, title: str, declaration: str) -> Card:
@@ -39,11 +39,13 @@ def describe(dataset: Dataset, title: str, declaration: str) -> Card:
         title=title,
         declaration=declaration,
         source=dataset.source.pattern + (", archived in the store" if dataset.source.archive_raw else ""),
+        pattern=dataset.source.pattern,
         columns=tuple(_column(column) for column in dataset.columns),
         steps=tuple(_steps(dataset)),
         dedupe=tuple(_dedupe(dataset)),
         gates=tuple(_gates(dataset.gates)),
         retention=tuple(_retention(dataset.retention)),
+        schedule=tuple(_schedule(dataset.schedule)),
         key=dataset.dedupe.key if dataset.dedupe else (),
         personal=tuple(sorted(dataset.personal)),
         rules=tuple(
@@ -129,8 +131,20 @@ def _retention(retention: Retention) -> Iterator[str]:
         yield told
 
 
+def _schedule(schedule: Schedule | None) -> Iterator[str]:
+    if schedule:
+        yield f"cron {schedule.cron} in {schedule.timezone}, looking {schedule.catch_up} partitions back"
+
+
 def _gates(gates: Gates) -> Iterator[str]:
-    for name in ("max_quarantined", "max_rejected", "min_records"):
+    limits = ("max_quarantined", "max_rejected", "min_records", "max_quarantined_rise", "max_records_change")
+    for name in limits:
         if getattr(gates, name) is not None:
             yield f"{name} = {getattr(gates, name)}"
+    if gates.max_quarantined_rise is not None or gates.max_records_change is not None:
+        yield f"usual is the median of {gates.history} partitions before"
     yield "an empty partition may be published" if gates.allow_empty else "an empty partition is not published"
+    if not gates.allow_drift:
+        yield "a partition whose columns drifted is not published"
+    for name, action in gates.actions.items():
+        yield f"{name}: {'the run is held for a person' if action == 'hold' else action}"

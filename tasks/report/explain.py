@@ -37,8 +37,9 @@ from tasks.ingest.encodings import Spelling
 from tasks.ingest.streams import TextStream
 from tasks.publish.balance import FATES
 from tasks.publish.originals import original
+from tasks.replay.report import EarlierVerdict
 from tasks.store.contracts import read_contract
-from tasks.store.paths import file_key
+from tasks.store.paths import file_key, verdicts_prefix
 from tasks.store.scan import scan
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the bytes were read: the dump, the archive or the ledger, and why not the dump; or why there are none."""
     deliveries: tuple[Delivery, ...]
     repairs: tuple[Repair, ...]
+    verdicts: tuple[EarlierVerdict, ...] = ()
+    """What was said of it before it was asked again, the oldest first."""
 
 
 def explain(store: Store, manifest: Manifest, record: RecordId, raw_root: str) -> Explanation:
@@ -151,7 +154,18 @@ def _explained(
         raw_from=told.source,
         deliveries=tuple(_delivery(role, path, row, raw, told.line) for role, path, row in rows),
         repairs=tuple(repairs),
+        verdicts=tuple(_verdicts(store, manifest.dataset, entry.partition, is_it)),
     )
+
+
+def _verdicts(store: Store, dataset: str, partition: str, is_it: pl.Expr) -> Iterator[EarlierVerdict]:
+    """What was said of a record before each replay that asked it again."""
+    keys = [key for key in store.list(verdicts_prefix(dataset, partition)) if key.endswith(".parquet")]
+    if not keys:
+        return
+    for row in scan(store, keys).filter(is_it).sort("replayed_at").collect().iter_rows(named=True):
+        told = {name: row[name] for name in EarlierVerdict.__struct_fields__ if name != "rules"}
+        yield EarlierVerdict(rules=tuple(row[RULES]), **told)
 
 
 class _Bytes(NamedTuple):

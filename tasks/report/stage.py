@@ -27,15 +27,27 @@ if TYPE_CHECKING:
 _EXAMPLES = 5
 
 
-def run_report(job: Job, store: Store, dataset: Dataset, outcome: Outcome) -> RunReport:
+def run_report(
+    job: Job,
+    store: Store,
+    dataset: Dataset,
+    outcome: Outcome,
+    versions: tuple[Manifest, Manifest | None] | None = None,
+) -> RunReport:
     """The report of a run that published a version; its markdown is kept in the store, too.
+
+    Args:
+        job: names the partition.
+        store: holds the version.
+        dataset: the data set.
+        outcome: what the run did.
+        versions: the version and its parent, where they were read already.
 
     Raises:
         StoreError: the version can't be read.
     """
-    manifest = read_manifest(store, job.dataset, outcome.version or 0)
+    manifest, parent = versions or version_and_parent(store, job.dataset, outcome.version or 0)
     entry = manifest.partitions[job.partition]
-    parent = _parent(store, manifest)
     before = parent.partitions.get(job.partition) if parent else None
     found = set_aside(store, manifest, partition=job.partition, limit=_EXAMPLES)
     report = RunReport(
@@ -69,6 +81,17 @@ def report_owed(job: Job, store: Store, outcome: Outcome) -> bool:
     manifest = read_manifest(store, job.dataset, version)
     parent = _parent(store, manifest)
     return parent is None or parent.partitions.get(job.partition) != manifest.partitions.get(job.partition)
+
+
+def version_and_parent(store: Store, dataset: str, version: int) -> tuple[Manifest, Manifest | None]:
+    """A version, and the one before it, unless there is none or it is gone.
+
+    Raises:
+        VersionNotFoundError: there is no such version.
+        StoreError: it can't be read.
+    """
+    manifest = read_manifest(store, dataset, version)
+    return manifest, _parent(store, manifest)
 
 
 def _parent(store: Store, manifest: Manifest) -> Manifest | None:

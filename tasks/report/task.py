@@ -11,6 +11,13 @@ from tasks.job import Job, Outcome
 from tasks.report.escape import as_markdown
 from tasks.report.stage import run_report
 from tasks.report.summary import removed_by_rule, summary
+from tasks.report.trend import last_partitions, trend
+from tasks.store.versions import read_manifest
+
+#: Rows of a table that the UI and the feed of events can take; the summary and `winnow show` have the others.
+_ROWS = 200
+#: Runs that somebody looks at one by one. A backfill would draw the same picture for each of its partitions.
+_WATCHED = ("nightly", "run")
 
 
 @task(name="report", task_run_name="report {job.dataset} {job.partition}", cache_policy=NO_CACHE)
@@ -22,10 +29,17 @@ def report(job: Job, outcome: Outcome) -> None:
     # The UI shows a description as markdown, and the cells of a table as they are: those are the declaration's words.
     where = f"{job.dataset} {as_markdown(job.partition, limit=255)}, version {found.version}"
     create_markdown_artifact(
-        summary(found), key=f"{job.artifact_stem}-summary", description=f"What was removed and why: {where}"
+        summary(found), key=f"{job.artifact_stem}-summary", description=f"{where}: what was removed, and why"
     )
     create_table_artifact(
-        removed_by_rule(found),
+        removed_by_rule(found)[:_ROWS],
         key=f"{job.artifact_stem}-removed-by-rule",
-        description=f"Rows that broke each rule: {where}",
+        description=f"{where}: rows that broke each rule",
     )
+    if job.reason in _WATCHED:
+        entries = last_partitions(read_manifest(job.open_store(), job.dataset, found.version))
+        create_markdown_artifact(
+            trend(job.dataset, entries),
+            key=f"{job.artifact_stem}-trend",
+            description=f"{where}: how the last partitions went",
+        )

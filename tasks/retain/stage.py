@@ -29,6 +29,8 @@ from schemas.records import Role
 from tasks.retain.policy import kept_versions, policy_in_words
 from tasks.retain.report import RetainReport
 from tasks.store import exports
+from tasks.store.failures import failure_keys, read_failures
+from tasks.store.holds import all_holds, decision_on, forget_hold
 from tasks.store.lease import lease
 from tasks.store.paths import (
     archive_prefix,
@@ -48,12 +50,13 @@ from tasks.store.paths import (
 from tasks.store.retired import RetiredVersion, Retirement, read_retirements
 from tasks.store.tags import read_tags
 from tasks.store.upkeep import upkeep
-from tasks.store.versions import list_versions, moment_of
+from tasks.store.versions import head, list_versions, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from schemas.policies import Retention
+    from tasks.audit.kept import Hold
     from tasks.store.home import Store
 
 
@@ -138,6 +141,13 @@ class _Swept:
     busy: list[str] = field(default_factory=list)
 
 
+def _paths(hold: Hold) -> Iterator[str]:
+    """Of what a hold names, as versions name it."""
+    yield contract_path(hold.entry.contract)
+    yield from (file.path for file in hold.entry.files)
+    yield from (raw.archive for raw in hold.entry.inputs if raw.archive)
+
+
 class _Retaining:
     """One run over one data set."""
 
@@ -165,11 +175,12 @@ class _Retaining:
             for number, outline in sorted(outlines.items())
             if number not in kept
         )
-        needed = {path for number in kept for path in outlines[number].paths}
+        needed = {path for number in kept for path in outlines[number].paths} | self._held()
         released = {path for each in retired for path in outlines[each.version].paths} - needed
         self._retire(retired, released, [outlines[each.version].replaced for each in retired])
         for record in read_retirements(self.store, self.dataset):  # also of runs that were killed
             released.update(record.files)
+        released |= self._forget()
         staging = self._sweep(needed, released - needed, last=max(outlines, default=0))
         return RetainReport(
             dataset=self.dataset,
@@ -207,6 +218,40 @@ class _Retaining:
         pinned = exports.versions_under_way(self.store, self.dataset, self.run_id, dry_run=self.dry_run)
         kept = kept_versions(created, self.retention, now=self.now, tagged=tagged)
         return kept | (pinned & outlines.keys())
+
+    # --- what waits, and what is remembered ---------------------------------------------------------------------------
+
+    def _held(self) -> set[str]:
+        """Paths that holds name which a person may still release."""
+        return {path for hold in all_holds(self.store, self.dataset) if self._is_open(hold) for path in _paths(hold)}
+
+    def _is_open(self, hold: Hold) -> bool:
+        """Whether a hold waits, or was released by somebody whose command was killed before it published."""
+        decision = decision_on(self.store, hold)
+        if decision is None:
+            return not hold.is_over(self.now)
+        newest = head(self.store, self.dataset) if decision.act == "release" else None
+        entry = newest.partitions.get(hold.partition) if newest else None
+        now = entry.alone if entry else None
+        return decision.act == "release" and now == hold.before and now != hold.entry.alone
+
+    def _forget(self) -> set[str]:
+        """Removes holds that have ended, whose files are given, and failures that say nothing any more."""
+        ended = [hold for hold in all_holds(self.store, self.dataset) if not self._is_open(hold)]
+        if not self.dry_run:
+            for hold in ended:
+                forget_hold(self.store, hold)
+            self._forget_failures()
+        return {path for hold in ended for path in _paths(hold)}
+
+    def _forget_failures(self) -> None:
+        newest = head(self.store, self.dataset)
+        cleanings = {name: entry.alone for name, entry in newest.partitions.items()} if newest else {}
+        last = read_failures(self.store, self.dataset)
+        for partition, keys in failure_keys(self.store, self.dataset).items():
+            stands = partition in last and last[partition].before == cleanings.get(partition)
+            for key in keys[:-1] if stands else keys:
+                self.store.delete(key)
 
     def _retire(
         self, retired: Collection[RetiredVersion], released: Collection[str], replaced: Iterable[dict[str, str]]
@@ -265,7 +310,7 @@ class _Retaining:
     def _named_since(self, last: int) -> set[str]:
         """Paths that versions name which were published since this run looked at them."""
         since = (number for number in list_versions(self.store, self.dataset) if number > last)
-        return {path for number in since for path in self._outline(number).paths}
+        return {path for number in since for path in self._outline(number).paths} | self._held()
 
     def _remove(
         self,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _STAGING, _ARCHIVE, _CONTRACTS = "_staging", "raw", "_contracts"
 #: What names of unfinished files begin with; no key may hold such a name.
 UNFINISHED = ".tmp-"
+_HOLD, _DECISION = re.compile(r"[0-9a-f]+-[0-9]+\.json"), ".decision.json"
 _REPORT = re.compile(r"([0-9]{12})\.md")
 _VERSION = re.compile(r"([0-9]{12})\.json")
 
@@ -183,6 +184,62 @@ def lease_prefix(dataset: str) -> str:
 def lease_key(dataset: str, partition: str) -> str:
     """Key of the file that a run holds while it cleans a partition."""
     return f"{dataset}/_leases/{quote(partition)}.lock"
+
+
+def failure_prefix(dataset: str) -> str:
+    """What the keys of all records of failed cleanings of a data set begin with."""
+    return f"{dataset}/_failures/"
+
+
+def failure_key(dataset: str, partition: str, moment: str, run_id: str) -> str:
+    """Key of the record of a cleaning that failed; those of a partition stand in the order of their moments.
+
+    Example:
+        >>> failure_key("trips", "2026-10-01", "20261002T031500123456Z", "9f86d081-0000")
+        'trips/_failures/2026-10-01/20261002T031500123456Z-9f86d081.json'
+    """
+    return f"{failure_prefix(dataset)}{quote(partition)}/{moment}-{quote(run_id)[:8]}.json"
+
+
+def hold_prefix(dataset: str) -> str:
+    """What the keys of all holds of a data set, and of what was decided on them, begin with."""
+    return f"{dataset}/_holds/"
+
+
+def hold_key(dataset: str, hold: str) -> str:
+    """Key of the record of what is held for a person.
+
+    Example:
+        >>> hold_key("trips", "9f86d081884c-1"), hold_name("trips/_holds/9f86d081884c-1.json")
+        ('trips/_holds/9f86d081884c-1.json', '9f86d081884c-1')
+    """
+    return f"{hold_prefix(dataset)}{hold}.json"
+
+
+def decision_key(dataset: str, hold: str) -> str:
+    """Key of the record of what was decided on a hold."""
+    return f"{hold_prefix(dataset)}{hold}{_DECISION}"
+
+
+def hold_name(key: str) -> str | None:
+    """The hold that a key is the record of; None for a decision, or any other object."""
+    name = key.rpartition("/")[2]
+    return name.removesuffix(".json") if _HOLD.fullmatch(name) else None
+
+
+def verdicts_prefix(dataset: str, partition: str | None = None) -> str:
+    """What the keys of the records of earlier verdicts begin with, of all partitions or of one."""
+    return f"{dataset}/_verdicts/" + (f"{quote(partition)}/" if partition is not None else "")
+
+
+def verdicts_key(dataset: str, partition: str, before: str, after: str) -> str:
+    """Key of the verdicts of one cleaning that a replay, which made another cleaning of it, put others in place of.
+
+    Example:
+        >>> verdicts_key("trips", "2026-10-01", "9f86d081884c7d65", "60303ae22b998861")
+        'trips/_verdicts/2026-10-01/9f86d081884c7d65-60303ae22b998861.parquet'
+    """
+    return f"{verdicts_prefix(dataset, partition)}{before}-{after}.parquet"
 
 
 def erasure_prefix(dataset: str) -> str:

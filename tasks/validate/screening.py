@@ -54,9 +54,12 @@ def compiled(dataset: Dataset, plan: NormalisePlan) -> CompiledRules:
     broken |= {f"{column}.expect": unexpected for column, unexpected in plan.unexpected().items()}
     broken |= {f"{dataset.key_name}.conflict": pl.col(CONFLICT)}
     broken |= {"entities.review": pl.col(REVIEW)}
-    own = dataset.own_rules
-    model_rules = dataset.rules[: len(dataset.rules) - len(own)]
-    return _compiled_model(dataset.model, model_rules).with_rules((rule, broken[rule.id]) for rule in own)
+    return compiled_model(dataset).with_rules((rule, broken[rule.id]) for rule in dataset.own_rules)
+
+
+def compiled_model(dataset: Dataset) -> CompiledRules:
+    """The rules of its model alone, which need nothing but the typed columns; their bits are the first ones."""
+    return _compiled_model(dataset.model, dataset.rules[: len(dataset.rules) - len(dataset.own_rules)])
 
 
 # Compiling tries every check on small frames; a cleaning needs the result in several of its stages.
@@ -72,13 +75,17 @@ class Screening:
         self.dtypes = {column.name: column.dtype for column in dataset.columns}
         self.names = list(self.dtypes)
 
-    def judge(self, records: pl.LazyFrame) -> Judged:
+    def judge(self, records: pl.LazyFrame, *, small: bool = False) -> Judged:
         """Casts and judges a block.
 
         Args:
             records: as ingest yields them, with `_input` UInt32, the number of their file.
+            small: whether all that is made of it may be in memory at once; of a thousand rows, half of the time would
+                go into planning how to do without.
         """
         judged = self.plan.applied(records).with_columns(self.rules.row_words(self.plan.uncastable()))
+        if small:
+            judged = judged.collect().lazy()
         stopping = self.rules.broken(Severity.QUARANTINE, Severity.FAIL)
         cells = [pl.col(raw_name(name)).alias(name) for name in self.names]
         candidates, flagged, touched, counted = pl.collect_all(

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from tests.benchmarks import nearness, publishing
+from tests.benchmarks import nearness, operating, publishing
 from tests.benchmarks.cases import CASES as CLEANING
 from tests.benchmarks.measured import Measured, Spent
 
-CASES = {**CLEANING, **publishing.CASES, **nearness.CASES}
+CASES = {**CLEANING, **publishing.CASES, **nearness.CASES, **operating.CASES}
 
 
 def main(case: str, folder: str, *arguments: str) -> None:

@@ -20,8 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from rich.console import Console
 
-from tests.benchmarks import groups
+from tests.benchmarks import groups, operating
 from tests.benchmarks.figures import Bench, Figure, machine, show, write
+from tests.benchmarks.history import history
 from tests.benchmarks.homes import store
 from tests.benchmarks.measured import ROOT
 from tests.benchmarks.memory import TIMES, memory
@@ -29,7 +30,8 @@ from tests.benchmarks.near import near
 
 _WINNOW = ROOT / ".winnow"
 _SPEED = {"large": groups.large, "forms": groups.forms, "small": groups.small, "answers": groups.answers}
-_ALL = {**_SPEED, "memory": memory, "store": store, "near": near}
+_OPERATED = {"backfill": operating.backfill, "overhead": operating.overhead, "history": history}
+_ALL = {**_SPEED, **_OPERATED, "memory": memory, "store": store, "near": near}
 #: Bytes of disk for each row: 86 of the dump, and at most as many again for what is staged and for what is kept.
 _BYTES_PER_ROW = 260
 

@@ -7,21 +7,25 @@ assert.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from flows.demo_dumps import RESENT, lay_out
+from schemas.registry import BUILT_IN
 
 GUESTS = '''"""Guests: a hotel's book, in which somebody wrote what was not meant to be written."""
 
@@ -139,15 +143,84 @@ def furnish(home: Path, *, nights: int = NIGHTS) -> Place:
     return Place(home)
 
 
+# --- what is deployed -------------------------------------------------------------------------------------------------
+
+#: Found nowhere in what the server keeps: they are in the environment of all that `winnow serve` starts.
+SECRETS = {
+    "AWS_SECRET_ACCESS_KEY": "planted-secret-of-the-store",
+    "AWS_ACCESS_KEY_ID": "planted-key-of-the-store",
+    "WINNOW_CRASHED_AFTER": "40",
+}
+PLANTED = ("planted-secret-of-the-store", "planted-key-of-the-store")
+
+TIDES = '''"""Tides: a gauge's readings, every night."""
+
+import pandera.polars as pa
+
+from schemas import Dataset, Gates, Schedule, Source
+
+
+class Tides(pa.DataFrameModel):
+    at: str = pa.Field(str_matches="^[0-9:]+$")
+    watcher: str = pa.Field(str_matches="^[a-z]+@pier.example$", metadata={"personal": True, "subject": True})
+    metres: float = pa.Field(in_range={"min_value": -3, "max_value": 3})
+
+
+DATASET = Dataset(
+    model=Tides,
+    source=Source("tides/{partition}/*.csv"),
+    schedule=Schedule("* * * * *", timezone="Europe/Oslo", catch_up=2),
+)
+'''
+#: As the tides, but more is quarantined than may be.
+SILTED = TIDES.replace("    schedule=", "    gates=Gates(max_quarantined=0.1),\n    schedule=").replace(
+    "tides", "silted"
+)
+#: As the silted ones, but a person is asked; nothing starts it by itself.
+SHOALS = TIDES.replace(
+    '    schedule=Schedule("* * * * *", timezone="Europe/Oslo", catch_up=2),\n',
+    '    gates=Gates(max_quarantined=0.1, actions={"max_quarantined": "hold"}),\n',
+).replace("tides", "shoals")
+#: Names of the data sets whose runs are the worker's.
+HARBOUR = ("tides", "silted", "shoals", "ferries")
+#: A person of the tides, and one whose row is set aside.
+WATCHERS = ("planted@pier.example", "PLANTED-NOT-AN-ADDRESS")
+
+
+def furnish_harbour(home: Path) -> Place:
+    """Five days of this month of tides and silt; flights under another name, for a run that takes a while."""
+    place = furnish(home)
+    flights = (BUILT_IN / "flights.py").read_text()
+    (home / "declarations" / "ferries.py").write_text(flights.replace("flights/{partition}", "ferries/{partition}"))
+    (home / "raw" / "flights").rename(home / "raw" / "ferries")
+    (home / "declarations" / "tides.py").write_text(TIDES)
+    (home / "declarations" / "silted.py").write_text(SILTED)
+    (home / "declarations" / "shoals.py").write_text(SHOALS)
+    for name, height in (("tides", "1.5"), ("silted", "99"), ("shoals", "99")):
+        for day in harbour_days():
+            rows = [f"00:{minute:02},{WATCHERS[0]},{height if minute % 2 else -1}" for minute in range(20)]
+            (home / "raw" / name / day).mkdir(parents=True)
+            text = "\n".join(["at,watcher,metres", *rows, f"00:30,{WATCHERS[1]},0.5", ""])
+            (home / "raw" / name / day / "gauge.csv").write_text(text)
+    return place
+
+
+def harbour_days() -> list[str]:
+    """Names of their partitions: the first days of this month, which a calendar shows first."""
+    return [f"{dt.datetime.now(dt.UTC):%Y-%m}-{day:02}" for day in range(1, 6)]
+
+
 # --- Prefect ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running Prefect server, and the file of what it said."""
+    """A running Prefect server with its worker, the file of what they said, and what is deployed on it."""
 
     url: str
     log: Path
+    home: Path
+    place: Place
 
     @property
     def api(self) -> str:
@@ -167,26 +240,31 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """What `winnow serve` starts: Prefect's server with its UI and an empty database; some 30 seconds to start."""
+    """What `winnow serve` starts: Prefect's server with its UI and an empty database, some 30 seconds to start.
+
+    After it come the deployments of a place of its own, and a worker; its runs go on while other tests look elsewhere.
+    """
     home = tmp_path_factory.mktemp("server")
+    place = furnish_harbour(tmp_path_factory.mktemp("harbour"))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", "serve", "--port", str(port)],
-            env=os.environ | {"PREFECT_HOME": str(home / "prefect")},
+            [sys.executable, "-m", "flows.cli", "serve", "--port", str(port), "--runs", "4"],
+            env=os.environ | place.variables | SECRETS | {"PREFECT_HOME": str(home / "prefect")},
+            cwd=place.home,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     try:
-        found = Server(f"http://127.0.0.1:{port}", home / "log")
+        found = Server(f"http://127.0.0.1:{port}", home / "log", home / "prefect", place)
         _wait_for(found, process)
         yield found
     finally:
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(20)
+            process.wait(60)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -211,6 +289,14 @@ class Season:
     server: Server
     runs: Mapping[str, subprocess.CompletedProcess[str]]
 
+    def find(self, what: str, **filters: object) -> list[dict[str, Any]]:
+        """As the server's, without what runs of deployments left, which go on by themselves."""
+        found = self.server.find(what, **filters)
+        if what == "flow_runs":
+            return [run for run in found if not run["deployment_id"] and run["name"].partition(" ")[0] not in HARBOUR]
+        ours = {run["id"] for run in self.find("flow_runs")}
+        return [each for each in found if each["flow_run_id"] in ours]
+
 
 @pytest.fixture(scope="session")
 def season(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Season:
@@ -224,3 +310,49 @@ def season(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Season:
         "misdeclared": ["run", "misdeclared", "--partition", "2013-01-22"],
     }
     return Season(place, server, {name: place.winnow(*command) for name, command in commands.items()})
+
+
+# --- a browser --------------------------------------------------------------------------------------------------------
+
+#: Prefect's UI asks for the settings of its statistics even where the server has them switched off; it gets no answer.
+STATISTICS = "sr-client-cfg.amplitude.com"
+
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
+
+
+@pytest.fixture(scope="session")
+def browser(needs_program: Callable[[str], Path]) -> Iterator[Browser]:
+    chromium = needs_program("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=list(_ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[[str], Page]]:
+    """Opens pages of a server's UI; fails the test if one needed anything from outside or ran a script from a dump."""
+    expect.set_options(timeout=30_000)
+    pages: list[Page] = []
+    hosts: set[str | None] = set()
+
+    def open_one(url: str) -> Page:
+        page = browser.new_page(base_url=url, viewport={"width": 1400, "height": 1800})
+        page.set_default_timeout(30_000)
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
+        pages.append(page)
+        return page
+
+    yield open_one
+    for page in pages:
+        assert page.evaluate("window.owned") is None
+        page.close()
+    assert hosts - {None, STATISTICS} == {"127.0.0.1"}

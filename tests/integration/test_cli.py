@@ -541,3 +541,18 @@ def test_listing_from_the_cache_does_not_even_import_polars(place: Place, tmp_pa
 def test_a_misspelt_data_set_costs_no_start_of_prefect(place: Place) -> None:
     commands = [["run", "flihgts", "--partition", "x"], ["nightly", "flihgts"]]
     assert imported(place, commands, SLOW) == ["run 2", "nightly 2"]
+
+
+# --- serve ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_others_could_reach_is_refused_without_a_password(place: Place) -> None:
+    answer = ask(place, "serve", "--host", "0.0.0.0")
+    assert (answer.code, answer.text) == (2, "")
+    assert "the server would be open to them" in answer.error
+    assert "Set PREFECT_SERVER_API_AUTH_STRING=USER:PASSWORD" in answer.error
+    assert "PREFECT_SERVER_CSRF_PROTECTION_ENABLED=true" in answer.error
+    half = ask(place, "serve", "--host", "::", PREFECT_SERVER_API_AUTH_STRING="winnow:correct-horse-battery")
+    assert half.code == 2
+    assert "correct-horse" not in half.error
+    assert "Set PREFECT_SERVER_CSRF_PROTECTION_ENABLED=true;" in half.error

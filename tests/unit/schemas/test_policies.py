@@ -1,7 +1,7 @@
 import pytest
 
 from schemas.errors import DeclarationError, UnknownNameError
-from schemas.policies import Limits, Source
+from schemas.policies import Limits, Schedule, Source
 
 
 def test_the_limits_suit_real_data() -> None:
@@ -36,3 +36,19 @@ def test_an_impossible_limit_is_refused_by_its_name(setting: str, value: object)
 def test_an_unknown_limit_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="max_columns"):
         Limits(max_column=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("cron", ["* * * * *", "15 2 * * *", "*/5 0-6 1,15 jan-mar mon", "0 0 1 1 7"])
+def test_a_cron_has_five_fields(cron: str) -> None:
+    assert Schedule(cron).timezone == "UTC"
+
+
+@pytest.mark.parametrize("cron", ["", "15 2 * *", "15 2 * * * *", "@daily", "a b c d -", "15 2 * * *\n* * * * *"])
+def test_what_is_no_cron_is_refused(cron: str) -> None:
+    with pytest.raises(DeclarationError, match=r"Schedule\(cron\)"):
+        Schedule(cron)
+
+
+def test_an_unknown_zone_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="Europe/Berlin"):
+        Schedule("15 2 * * *", timezone="Europe/Berln")

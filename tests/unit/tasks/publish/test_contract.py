@@ -52,10 +52,14 @@ def test_it_is_32_hexadecimal_digits_and_always_the_same(declared: Path) -> None
     assert run.stdout.strip() == fingerprint
 
 
-def test_which_versions_are_kept_does_not_count(declared: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [("Retention", "retention=Retention(keep_versions=9)"), ("Schedule", 'schedule=Schedule("15 2 * * *")')],
+)
+def test_which_versions_are_kept_and_when_it_runs_does_not_count(declared: Path, name: str, setting: str) -> None:
     fingerprint = contract_fingerprint(declared)
-    keeping = DECLARATION.replace("Dataset, Source\n", "Dataset, Retention, Source\n")
-    declared.write_text(keeping.replace("model=Trips,", "model=Trips, retention=Retention(keep_versions=9),"))
+    changed = DECLARATION.replace("Dataset, Source\n", f"Dataset, {name}, Source\n")
+    declared.write_text(changed.replace("model=Trips,", f"model=Trips, {setting},"))
     assert contract_fingerprint(declared) == fingerprint
 
 
