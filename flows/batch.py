@@ -155,7 +155,7 @@ class _Batch:
             self._fail(job, error)
 
     def _fail(self, job: Job, error: BaseException) -> None:
-        from tasks.audit.stage import remember_failure
+        from tasks.audit.ledger import remember_failure
 
         remember_failure(job, self.store, error)
         if isinstance(error, WinnowError):

@@ -93,6 +93,7 @@ def _policies(card: Card) -> tuple[tuple[str, tuple[str, ...]], ...]:
         ("gates", card.gates),
         ("keeps", card.retention),
         ("nightly", card.schedule),
+        ("fit", card.fitness),
     )
 
 

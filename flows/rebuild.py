@@ -30,6 +30,7 @@ from tasks.publish.reconcile import Held
 from tasks.publish.stage import entry_of
 from tasks.store.contracts import read_contract
 from tasks.store.faults import translated
+from tasks.store.reviews import take_reviews
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -121,6 +122,7 @@ def _cleaned(
                 _lay_out(found, _place(job.raw_root, raw.path), dump)
         scratch, declared = job.open_store(), job.load()
         take_along(store, scratch, dataset)
+        take_reviews(store, scratch, dataset, published.reviews)
         name = f"{dataset} {published.partition}"
         staged = stage_partition(job, scratch, declared, progress=lambda share: progress(name, share))
         held = Held(store, dataset, manifest.partitions, writes=False)

@@ -424,6 +424,10 @@ class Gates:
         max_rejected: greatest share (0 to 1) of a partition's records that may be rejected.
         min_records: fewest records that a partition may have.
         allow_empty: whether a partition of which no record is kept may be published.
+        max_cluster: greatest number of records of one key that a partition may have.
+        max_removed: greatest share (0 to 1) that a run may remove as duplicates: of the partition's records that break
+            no rule about themselves, of those with each value of `removed_by`, and of what each other partition keeps.
+        removed_by: columns such as a source or a class, of which no value may be wiped out.
         max_quarantined_rise: by how much the share of quarantined records may be greater than the usual one: 0.02 lets
             it rise from 1 % to 3 %.
         max_records_change: by which share of the usual number of records a partition may have more or fewer: 0.5 lets
@@ -444,6 +448,9 @@ class Gates:
     max_rejected: float | None = Field(default=None, ge=0, le=1)
     min_records: int | None = Field(default=None, ge=0)
     allow_empty: bool = False
+    max_cluster: int | None = Field(default=None, ge=1)
+    max_removed: float | None = Field(default=None, ge=0, le=1)
+    removed_by: tuple[str, ...] = ()
     max_quarantined_rise: float | None = Field(default=None, ge=0, le=1)
     max_records_change: float | None = Field(default=None, gt=0)
     history: int = Field(default=30, ge=3, le=1_000)
@@ -453,4 +460,6 @@ class Gates:
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """The gates, which are all settings but those that only say how."""
-        return tuple(name for name in inspect.signature(cls).parameters if name not in ("history", "actions"))
+        return tuple(
+            name for name in inspect.signature(cls).parameters if name not in ("history", "removed_by", "actions")
+        )

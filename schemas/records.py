@@ -50,6 +50,8 @@ class Role(enum.StrEnum):
     """Rows that would be kept, but a record of another partition has the same key and other content; quarantined."""
     ERASED = "erased"
     """Places of records that were erased, and nothing of what was in them."""
+    AUDIT = "audit"
+    """Tables of audits, each file with columns of its own; see schemas/audits.py. No fate of a record."""
 
 
 #: Names of the columns that Winnow adds. All begin with an underscore, which a declared column may not.
@@ -277,6 +279,17 @@ class RejectCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     records: int
 
 
+class Removal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many records a run removes as duplicates from a group of records."""
+
+    group: str
+    """A column; or `partition`."""
+    value: str | None
+    """Its value; or the partition's name. None is a missing value."""
+    removed: int
+    of: int
+
+
 class StepCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many cells a step touched; `changed_value` tells repairs from mere formatting."""
 
@@ -358,6 +371,8 @@ class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     """Rules that at least one row broke."""
     rejects: tuple[RejectCount, ...]
     steps: tuple[StepCount, ...]
+    reviews: tuple[str, ...] = ()
+    """Ids of the imported reviews that decide on records of its inputs, sorted; see tasks/audit/review."""
     across: Across | None = None
     """None where duplicates are looked for within the partition only, or not at all."""
     replayed: Replayed | msgspec.UnsetType = msgspec.UNSET
@@ -415,6 +430,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replaced: dict[str, str] = {}
     """Of the version of an erasure: sha256 of each older manifest that it replaced -> sha256 of what is in its
     place, so that the chain of manifests leads over them."""
+    audits: tuple[OutputFile, ...] = ()
+    """Tables of the audits of the whole version, as it was to be when it was committed. No part of the digest: other
+    than the data they may depend on the versions before."""
     parent_sha256: str | None = None
     """sha256 of the parent's manifest as it is stored: whoever knows the newest one's knows that of all before it."""
     release: Release | msgspec.UnsetType = msgspec.UNSET

@@ -76,6 +76,8 @@ SHELL = (
     "tasks/ingest/bucket.py",  # does so in a bucket
     "tasks/ingest/workbook*.py",  # reads a workbook in a process of its own
     "tasks/export/delta.py",  # as stage
+    "tasks/export/fit.py",  # as stage
+    "tasks/export/load.py",  # reads what fit wrote
     "tasks/job.py",  # loads the declaration that it names
     "tasks/publish/commit.py",  # the one act of publishing is one of the store
     "tasks/publish/contract.py",  # hashes the code that gives a declaration its meaning

@@ -69,7 +69,8 @@ def _encoded(key: Sequence[str], schema: pl.Schema) -> pl.Expr:
 def _text(name: str, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(name)
     if dtype.is_float():
-        column = column + 0.0  # the two zeros are equal
+        # The two zeros are equal; to add one to the other is taken for nothing to do, and left out.
+        column = pl.when(column == 0).then(pl.lit(0.0, dtype)).otherwise(column)
     elif dtype.is_temporal():
         column = column.to_physical()
     elif dtype == pl.Boolean:

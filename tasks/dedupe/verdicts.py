@@ -11,8 +11,9 @@ of those that are left, one that breaks a quarantining rule across rows is quara
 rest is kept.
 
 Memory: duplicates, conflicts and uniqueness, of one column or several, are found by their keys alone, which go to the
-disk when they are many. A rule across rows that a declaration writes as an expression of its own may look at anything:
-for it all candidates are held in memory with the columns that it reads.
+disk when they are many. Labels are judged with the columns that a model reads in memory. A rule across rows that a
+declaration writes as an expression of its own may look at anything: for it all candidates are held in memory with the
+columns that it reads.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import polars as pl
 
+from schemas.dataset import LABEL_ERROR
 from schemas.records import CLUSTER, DIFFERING, Severity
 from tasks.dedupe.candidates import InOrder
 from tasks.dedupe.entities.among import same_entities
@@ -30,7 +32,7 @@ from tasks.dedupe.exact import PLACE, decide, representatives
 from tasks.dedupe.near.among import near_duplicates
 from tasks.dedupe.repeated import HASH, HASHES, ROW, gather, witnessed
 from tasks.dedupe.stars import without_evidence
-from tasks.job import CONFLICT, REVIEW
+from tasks.job import CONFLICT, MISLABELLED, REVIEW
 from tasks.validate import mask
 
 if TYPE_CHECKING:
@@ -64,6 +66,18 @@ class Spills(Protocol):
     def __call__(self, name: str, *, by: str, numbers: int, at_once: int) -> Parts: ...  # noqa: D102
 
 
+class JudgeOfLabels(Protocol):
+    """Says which labels look wrong; see `tasks.audit.labels`.
+
+    Attributes:
+        columns: those of the candidates that it reads.
+    """
+
+    columns: Sequence[str]
+
+    def judge(self, rows: pl.DataFrame) -> pl.Series: ...  # noqa: D102
+
+
 class Found(NamedTuple):
     """What was found of a block's rows; None where nothing was.
 
@@ -86,7 +100,13 @@ class Verdicts:
     """
 
     def __init__(
-        self, candidates: Candidates, dataset: Dataset, rules: CompiledRules, spills: Spills, limits: Limits
+        self,
+        candidates: Candidates,
+        dataset: Dataset,
+        rules: CompiledRules,
+        spills: Spills,
+        limits: Limits,
+        labels: JudgeOfLabels | None = None,
     ) -> None:
         """Finds them.
 
@@ -96,11 +116,14 @@ class Verdicts:
             rules: its rules.
             spills: makes what takes rows that are too many.
             limits: how many that are.
+            labels: judges the labels of all survivors at once, where that is declared.
         """
         self._candidates, self._dataset, self._rules = candidates, dataset, rules
         self._names = [column.name for column in dataset.columns]
         self._spills, self._limits = spills, limits
         self._conflict = next((rule for rule in dataset.own_rules if rule.check == "conflict"), None)
+        self._labels = labels
+        self._mislabelled = next((rule for rule in dataset.own_rules if rule.check == LABEL_ERROR), None)
         self._review = next((rule for rule in dataset.own_rules if rule.check == "review"), None)
         self._wider = bool(dataset.dedupe and (dataset.dedupe.near or dataset.dedupe.entities))
         self._duplicates = self._by_row("duplicates")
@@ -195,7 +218,8 @@ class Verdicts:
 
     def _judge(self) -> None:
         across = [part for part in self._rules.parts if part.rule.kind == "across_rows"]
-        wide = [part for part in across if part.rule not in (self._conflict, self._review)]
+        own = (self._conflict, self._mislabelled, self._review)
+        wide = [part for part in across if part.rule not in own]
         self._several = len(across) > 1
         for number, part in enumerate(each for each in wide if each.unique):
             two_of_each = functools.partial(_two_of_each, part.unique)
@@ -207,6 +231,14 @@ class Verdicts:
             wanted = self._rules.columns_read(others)
             schema = pl.Schema({ROW: pl.UInt64(), **{name: self._candidates.schema[name] for name in wanted}})
             self._break(self._candidates.lazily(lambda: self._numbered_survivors(wanted), schema), others)
+        if self._labels and self._mislabelled:
+            self._judge_labels(self._labels, self._mislabelled)
+
+    def _judge_labels(self, judge: JudgeOfLabels, rule: Rule) -> None:
+        schema = {ROW: pl.UInt64(), **{name: self._candidates.schema[name] for name in judge.columns}}
+        rows = pl.concat([pl.DataFrame(schema=schema), *self._numbered_survivors(judge.columns)])
+        broken = judge.judge(rows).alias(MISLABELLED)
+        self._break(rows.select(ROW).with_columns(broken).lazy(), [rule])
 
     def _numbered_survivors(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         for block in self._survivors():

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from schemas.records import Role
 from tasks.erasure.search import belonging, mentioning
 from tasks.store.lease import lease
@@ -65,10 +67,15 @@ def unnamed(
     """
     for role in Role:
         for key in store.list(data_prefix(dataset, role)):
-            if key not in named:
-                rows = {role: scan(store, [key])}
-                if belonging(rows, marks, plan) or mentioning(rows, needles):
-                    yield key
+            if key not in named and _holds(role, scan(store, [key]), marks, needles, plan):
+                yield key
+
+
+def _holds(role: Role, rows: pl.LazyFrame, marks: Marks, needles: Needles, plan: NormalisePlan) -> bool:
+    if role is Role.AUDIT:  # its rows need not be about single records
+        hits = rows.filter(needles.in_everything(rows.collect_schema())).select(pl.len())
+        return bool(hits.collect(engine="streaming").item())
+    return bool(belonging({role: rows}, marks, plan) or mentioning({role: rows}, needles))
 
 
 def partitions(store: Store, dataset: str) -> tuple[str, ...]:

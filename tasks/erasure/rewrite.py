@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
+from tasks.audit.stage import kept_without
 from tasks.dedupe.moves import TOUCHED, moves_id, moves_of, with_conflicts
 from tasks.erasure.copies import keep_copies, without_erased
 from tasks.erasure.journal import Replacement
 from tasks.erasure.search import frames_of
-from tasks.erasure.withdrawal import withdrawn
+from tasks.erasure.withdrawal import is_one_of, placed, withdrawn
 from tasks.publish.balance import FATES, check_balance
 from tasks.publish.contract import cleaning_id
 from tasks.publish.originals import original
@@ -59,7 +60,7 @@ def rewritten(
         withdrawal = withdrawn(frames_of(store, dataset, entry), _within(entry, erased), entry.inputs)
     made = entry
     if withdrawal.fates:
-        alone = cleaning_id(entry.contract, entry.inputs, withdrawal.ids)
+        alone = cleaning_id(entry.contract, entry.inputs, withdrawal.ids, entry.reviews)
         if entry.across:
             frames = frames_of(store, dataset, entry)
             before, after = (moves_of(each, entry.partition) for each in (frames, withdrawal.frames))
@@ -69,6 +70,9 @@ def rewritten(
         else:
             cleaning, across, rules = alone, None, entry.rules
         files = _written(store, dataset, entry, withdrawal.frames, alone, cleaning)
+        gone = is_one_of(placed(withdrawal.ids))
+        audits = kept_without(store, dataset, entry.partition, alone, entry.files, gone)
+        files = files_in_order((*files, *audits))
         books = check_balance(read_back(store, dataset, files, entry.inputs))
         made = msgspec.structs.replace(entry, cleaning=cleaning, files=files, books=books, across=across, rules=rules)
         made = recounted(store, dataset, made)

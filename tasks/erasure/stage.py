@@ -186,6 +186,8 @@ class _Erasing:
             manifest,
             partitions=partitions,
             digest=version_digest(self.name, partitions),
+            # They were computed from the person's records, too.
+            audits=(),
             erasures=tuple(sorted({*manifest.erasures, self.journal.id})),
         )
 
@@ -206,8 +208,10 @@ class _Erasing:
 
     def clean_up(self) -> None:
         """Removes what no version needs any more, and what reports and killed runs hold of the person."""
-        entries = cleanings(self.store, self.name).entries.values()
+        found = cleanings(self.store, self.name)
+        entries = found.entries.values()
         needed = {file_key(self.name, file.path) for entry in entries for file in entry.files}
+        needed |= {file_key(self.name, file.path) for manifest in found.manifests for file in manifest.audits}
         needed |= {file_key(self.name, raw.archive) for entry in entries for raw in entry.inputs if raw.archive}
         copies = set(self.store.list(archive_prefix(self.name))) - needed
         held = {raw.sha256 for entry in entries for raw in entry.inputs if raw.sha256 in self.journal.places}

@@ -31,6 +31,7 @@ from tasks.store.versions import read_manifest, stored_head
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from schemas.records import OutputFile
     from tasks.store.home import Store
 
 #: Each lost race is another run's version, so that this many in a row mean that something else is wrong.
@@ -62,6 +63,7 @@ def commit(
     erasures: Iterable[str] | None = None,
     erased: Iterable[str] = (),
     replaced: Mapping[str, str] | None = None,
+    audits: tuple[OutputFile, ...] = (),
     as_is: bool = False,
     keeps_up: bool = False,
     release: Release | None = None,
@@ -82,6 +84,7 @@ def commit(
             is enough that none of its files was erased.
         erased: ids of erasures that this commit completes.
         replaced: sha256 of the older manifests that it replaces -> sha256 of what comes in their place.
+        audits: tables of the audits of the whole version.
         as_is: whether the changed partitions are those of a whole version, each as the others left it.
         keeps_up: whether the run has the right to say which versions are kept (`upkeep`); else it waits for it where it
             writes other partitions anew.
@@ -130,6 +133,7 @@ def commit(
                 erasures=tuple(sorted({*before, *erased})),
                 replaced=dict(replaced or {}),
                 release=release or msgspec.UNSET,
+                audits=audits,
             )
             candidate = chained(candidate, stored.data if stored else None)
             if _published(store, candidate):

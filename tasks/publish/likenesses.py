@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
+from schemas.errors import StoreError
 from schemas.policies import Near
 from schemas.records import COMPARED, DUPLICATE_OF, FILE, KIND, RECORD, SHARED, SHINGLES, Role
 from tasks.dedupe.near.likeness import Likeness, likeness, similar
@@ -35,16 +36,17 @@ _WHERE = (Role.CLEAN, Role.SUPERSEDED, Role.DISPUTED)
 
 
 def unlike(store: Store, manifest: Manifest) -> Iterator[tuple[str, str]]:
-    """The partitions in which a record is not as similar to the one it names as its row says, and how many are not.
-
-    Raises:
-        StoreError: a file can't be read.
-    """
+    """The partitions in which a record is not as similar to the one it names as its row says, and how many are not."""
     for name, entry in sorted(manifest.partitions.items()):
-        with legible(f"the files of {manifest.dataset} {name}"):
-            wrong = _wrong(store, manifest.dataset, entry)
+        place = f"{manifest.dataset} {name}"
+        try:
+            with legible(f"the files of {place}"):
+                wrong = _wrong(store, manifest.dataset, entry)
+        except StoreError as error:
+            yield place, str(error)
+            continue
         if wrong:
-            yield name, f"{wrong:,} near-duplicates are not as similar to the record they name as they say"
+            yield place, f"{wrong:,} near-duplicates are not as similar to the record they name as they say"
 
 
 def _wrong(store: Store, dataset: str, entry: PartitionEntry) -> int:

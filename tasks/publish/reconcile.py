@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from schemas.errors import StoreError
-from schemas.records import FILE, INPUT, RECORD, PartitionEntry, Role
+from schemas.records import DUPLICATE_OF, FILE, INPUT, RECORD, PartitionEntry, Removal, Role
 from tasks.dedupe.across import MOVES, PARTITION, decide_across
 from tasks.dedupe.canonical import with_canonical
 from tasks.dedupe.keys import stable_hash
@@ -51,7 +51,9 @@ if TYPE_CHECKING:
 #: How often a partition's files are begun to be written.
 _ATTEMPTS = 3
 #: The order of a partition's files in its manifest.
-_ORDER = [Role.CLEAN, Role.QUARANTINE, Role.DUPLICATES, Role.REJECTS, Role.REPAIRS, Role.ERASED, *TOUCHED[1:]]
+_ORDER = [
+    Role.CLEAN, Role.QUARANTINE, Role.DUPLICATES, Role.REJECTS, Role.REPAIRS, Role.ERASED, *TOUCHED[1:], Role.AUDIT,
+]  # fmt: skip
 
 
 class Rows(NamedTuple):
@@ -97,6 +99,18 @@ class Rows(NamedTuple):
             for rows in self.placed(terms)
         ]
         return pl.concat(parts).unique().collect(engine="streaming")
+
+
+class Taken(NamedTuple):
+    """What comes of holding a partition against others.
+
+    Attributes:
+        moves: its own.
+        others: how many rows it takes from each of the others.
+    """
+
+    moves: pl.DataFrame
+    others: tuple[Removal, ...]
 
 
 class Held:
@@ -150,19 +164,27 @@ class Held:
         keys = [rows.keys(terms, found) for rows, _ in per_change] if found.size else []
         return (pl.concat(keys).unique() if keys else pl.DataFrame()), holders
 
-    def moves(self, rows: Rows, terms: Terms) -> pl.DataFrame:
-        """The moves of one partition's rows, held against all others.
+    def taken(self, rows: Rows, terms: Terms) -> Taken:
+        """The moves of one partition's rows, held against all others, and what it takes from them.
 
         Raises:
             StoreError: the store can't be read or written.
         """
         others = sorted(self.of_terms(terms).keys() - {rows.partition})
         if not others:
-            return pl.DataFrame(schema=MOVES)
+            return Taken(pl.DataFrame(schema=MOVES), ())
         with legible(f"the files of {self.dataset}"):
             keys, holders = self.touched(terms, [rows], others)
-            decided = _decided(terms, [rows, *(self.rows(name) for name in sorted(holders))], keys)
-        return in_order(decided.filter(pl.col(PARTITION) == rows.partition), rows.inputs)
+            parts = [self.rows(name) for name in sorted(holders)]
+            decided = _decided(terms, [rows, *parts], keys)
+            mine = in_order(decided.filter(pl.col(PARTITION) == rows.partition), rows.inputs)
+            return Taken(mine, tuple(self._removed(each, decided) for each in parts))
+
+    def _removed(self, rows: Rows, decided: pl.DataFrame) -> Removal:
+        """How many of the rows that a partition has now it would lose as duplicates."""
+        lost = decided.filter((pl.col(PARTITION) == rows.partition) & pl.col(DUPLICATE_OF).is_not_null())
+        new = lost.join(moves_of(rows.frames, rows.partition), on=[FILE, RECORD], how="anti")
+        return Removal("partition", rows.partition, new.height, self.partitions[rows.partition].total.kept)
 
 
 def reconciled(

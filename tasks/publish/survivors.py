@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from schemas.errors import shown
+from schemas.errors import StoreError, shown
 from schemas.records import CONFLICTS_WITH, DUPLICATE_OF, FILE, OF_PARTITION, RECORD, Role
 from tasks.publish.likenesses import unlike
 from tasks.publish.written import rows_of
@@ -30,27 +30,27 @@ _NAMED = {
 
 
 def lost_survivors(store: Store, manifest: Manifest) -> Iterator[tuple[str, str]]:
-    """The partitions of which rows name a record of another partition that is not there, and how many rows do.
-
-    Raises:
-        StoreError: a file can't be read.
-    """
+    """The partitions of which rows name a record of another partition that is not there, and how many rows do."""
     for name, entry in sorted(manifest.partitions.items()):
-        with legible(f"the files of {manifest.dataset} {name}"):
-            for role, (column, where) in _NAMED.items():
-                for partition, named in _names(store, manifest.dataset, entry, role, column):
-                    lost = _missing(store, manifest, partition, named, where)
-                    if lost:
-                        told = f"{lost:,} {role.value} rows name a record of {shown(partition)} that it does not have"
-                        yield name, f"{told} as {' or '.join(each.value for each in where)}"
+        place = f"{manifest.dataset} {name}"
+        try:
+            yield from ((place, told) for told in _lost(store, manifest, entry))
+        except StoreError as error:
+            yield place, str(error)
+
+
+def _lost(store: Store, manifest: Manifest, entry: PartitionEntry) -> Iterator[str]:
+    with legible(f"the files of {manifest.dataset} {entry.partition}"):
+        for role, (column, where) in _NAMED.items():
+            for partition, named in _names(store, manifest.dataset, entry, role, column):
+                lost = _missing(store, manifest, partition, named, where)
+                if lost:
+                    told = f"{lost:,} {role.value} rows name a record of {shown(partition)} that it does not have"
+                    yield f"{told} as {' or '.join(each.value for each in where)}"
 
 
 def misnamed(store: Store, manifest: Manifest) -> Iterator[tuple[str, str]]:
-    """What `lost_survivors` finds, and what `unlike` does.
-
-    Raises:
-        StoreError: a file can't be read.
-    """
+    """What `lost_survivors` finds, and what `unlike` does."""
     yield from lost_survivors(store, manifest)
     yield from unlike(store, manifest)
 

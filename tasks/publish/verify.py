@@ -21,7 +21,6 @@ from tasks.erasure.journal import erasures
 from tasks.publish.contract import fingerprint_of
 from tasks.publish.digest import version_digest
 from tasks.publish.originals import original
-from tasks.publish.survivors import misnamed
 from tasks.publish.written import differences, read_back, rows_of
 from tasks.store.contracts import read_contract
 from tasks.store.faults import legible
@@ -151,6 +150,7 @@ def verify_version(
     findings, notes, reread = [*_manifest_findings(manifest), *chain], list(lineage.notes()), 0
     contracts, copies = _Contracts(store, manifest), set[str]()
     findings += contracts.findings
+    findings += [finding for file in manifest.audits for finding in _file_findings(store, dataset, file)]
     for name, entry in sorted(manifest.partitions.items()):
         progress(name, 0.0)
         damaged = list(_partition_findings(store, dataset, entry)) if _is_countable(entry) else []
@@ -162,7 +162,7 @@ def verify_version(
         notes += raws.notes
         reread += raws.reread
     if not findings:  # what is damaged can't be held against anything
-        findings += _survivor_findings(store, manifest)
+        findings += [Finding(Kind.SURVIVOR, path, told) for path, told in misnamed(store, manifest)]
     entries = manifest.partitions.values()
     return VerifyReport(
         dataset=dataset,
@@ -175,14 +175,6 @@ def verify_version(
         reread=reread,
         manifest_sha256=lineage.sha256[number],
     )
-
-
-def _survivor_findings(store: Store, manifest: Manifest) -> Iterator[Finding]:
-    try:
-        for name, told in misnamed(store, manifest):
-            yield Finding(Kind.SURVIVOR, f"{manifest.dataset} {name}", told)
-    except StoreError as error:
-        yield Finding(Kind.FILE, manifest.dataset, str(error))
 
 
 def _unfinished_erasures(store: Store, dataset: str) -> Iterator[Finding]:
@@ -252,6 +244,7 @@ class _Outline(msgspec.Struct):
     partitions: dict[str, _Listing]
     parent_sha256: str | None = None
     replaced: dict[str, str] = {}
+    audits: list[_Named] = []
 
 
 class _Lineage:
@@ -316,6 +309,7 @@ class _Lineage:
         listings = [listing for outline in outlines for listing in outline.partitions.values()]
         paths = {file.path for listing in listings for file in listing.files}
         paths |= {raw.archive for listing in listings for raw in listing.inputs if raw.archive}
+        paths |= {file.path for outline in self.outlines.values() if outline for file in outline.audits}
         named = {file_key(self.dataset, path) for path in paths}
         for prefix in (*(data_prefix(self.dataset, role) for role in Role), archive_prefix(self.dataset)):
             for key in self.store.list(prefix):

@@ -187,6 +187,8 @@ def _rows(
     store: Store, dataset: str, entry: PartitionEntry, is_it: pl.Expr
 ) -> Iterator[tuple[Role, str, dict[str, Any]]]:
     for file in entry.files:
+        if file.role is Role.AUDIT:
+            continue
         rows = scan(store, [file_key(dataset, file.path)]).filter(is_it).collect()
         for row in rows.iter_rows(named=True):
             yield file.role, file.path, row

@@ -87,11 +87,13 @@ class _Outline(msgspec.Struct):
     contract: str
     partitions: dict[str, _Listing]
     replaced: dict[str, str] = {}
+    audits: list[_Named] = []
 
     @property
     def paths(self) -> Iterator[str]:
         """Of what it names: files, archived copies and contracts."""
         yield contract_path(self.contract)
+        yield from (file.path for file in self.audits)
         for listing in self.partitions.values():
             yield contract_path(listing.contract)
             yield from (file.path for file in listing.files)

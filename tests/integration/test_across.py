@@ -166,6 +166,20 @@ def test_a_conflict_that_fails_stops_the_run_that_brings_it(shop: Shop) -> None:
     assert shop.newest.version == 1
 
 
+def test_a_run_that_would_wipe_out_a_class_or_another_partition_is_stopped(shop: Shop) -> None:
+    source = DECLARATION.replace("POLICY", LATEST)
+    gates = 'Gates(allow_empty=True, max_cluster=3, max_removed=0.5, removed_by=("note",))'
+    (shop.home / "declarations/orders.py").write_text(source.replace("Gates(allow_empty=True)", gates))
+    shop.clean("1", "a,1,x", "b,1,x", "c,1,y")
+    with pytest.raises(GateError, match="gate max_cluster: 4 records have one key; also max_removed: 3 of 4 records"):
+        shop.clean("2", *["d,1,x"] * 4, "e,1,y", "f,1,y", "g,2,z", "h,2,z")
+    with pytest.raises(GateError, match=r"2 of 3 records with partition '1' \(66.7%\)"):
+        shop.clean("2", "a,2,x", "b,2,x", "d,1,x")
+    with pytest.raises(GateError, match=r"2 of 2 records with note a personal value \(100.0%\)"):
+        shop.clean("2", "a,0,x", "b,0,x", "d,1,z", "e,1,z")
+    assert shop.clean("2", "a,2,x", "d,1,x", "d,1,x").published
+
+
 def test_a_key_that_is_missing_is_the_duplicate_of_none(shop: Shop) -> None:
     shop.clean("1", ",1,x", "a,1,x")
     shop.clean("2", ",1,x", "a,1,x")
