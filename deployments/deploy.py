@@ -106,8 +106,9 @@ def _runner_deployment(each: Planned) -> RunnerDeployment:
             limit=each.concurrency, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
         ),
     )
-    made.entrypoint = each.entrypoint
-    return made
+    found = cast("RunnerDeployment", made)  # typed for async use
+    found.entrypoint = each.entrypoint
+    return found
 
 
 def _remove_others(client: SyncPrefectClient, kept: set[str], spared: set[str]) -> list[str]:
@@ -160,10 +161,12 @@ def main(
 
 def _refuse(wrong: dict[str, DeclarationError]) -> None:
     """Tells of declarations that are wrong, when all the others are deployed."""
-    if wrong:
-        first, *others = wrong.values()
-        more = f"; {len(others)} more are wrong" if others else ""
-        raise DeclarationError(f"{first}{more}", fix="It keeps none of the others back.")
+    if not wrong:
+        return
+    first, *others = wrong.values()
+    if others:
+        raise DeclarationError(f"the declarations of {', '.join(wrong)} are wrong", fix=f"The first: {first}")
+    raise first
 
 
 def _tell(

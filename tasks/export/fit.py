@@ -150,10 +150,10 @@ def _splits(store: Store, manifest: Manifest, dataset: Dataset) -> Mapping[str, 
         raise UsageError(found, where=manifest.dataset, fix=fix)
     named = rows.with_columns(pl.col(column).cast(pl.String) if column else pl.lit(TRAIN).alias("_split"))
     parts = named.partition_by(column or "_split", as_dict=True)
-    found = {name: parts[name,].drop("_split", strict=False) for name in (TRAIN, VALIDATION, TEST) if (name,) in parts}
-    if TRAIN not in found:
+    splits = {name: parts[name,].drop("_split", strict=False) for name in (TRAIN, VALIDATION, TEST) if (name,) in parts}
+    if TRAIN not in splits:
         raise UsageError("the train split has no rows", where=manifest.dataset)
-    return found
+    return splits
 
 
 def _write(folder: Path, split: str, frame: pl.DataFrame, description: Description) -> None:

@@ -143,7 +143,8 @@ def dawid_skene(votes: Votes) -> Fitted:
     found = soft
 
     def likelihood(item: NDArray[np.int64], worker: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.einsum("vt,vt->v", found[item], matrices[worker, :, label])
+        likely: NDArray[np.float64] = np.einsum("vt,vt->v", found[item], matrices[worker, :, label])
+        return likely
 
     return Fitted(found, likelihood, np.einsum("t,wtt->w", shares, matrices))
 
@@ -153,7 +154,7 @@ def _maximised(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How common each label is, and for each worker how it labels each true label."""
     labels = len(prior)
-    counted = np.stack(
+    counted: NDArray[np.float64] = np.stack(
         [
             np.bincount(given, weights=soft[votes.item, true], minlength=workers * labels).reshape(workers, labels)
             for true in range(labels)
@@ -185,7 +186,8 @@ def mace(votes: Votes) -> Fitted:
 
     def likelihood(item: NDArray[np.int64], worker: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.float64]:
         known: NDArray[np.float64] = knows[worker]
-        return known * soft[item, label] + (1 - known) * habits[worker, label]
+        likely: NDArray[np.float64] = known * soft[item, label] + (1 - known) * habits[worker, label]
+        return likely
 
     return Fitted(soft, likelihood, knows)
 

@@ -274,8 +274,8 @@ def wilson(count: NDArray[Any], of: NDArray[Any]) -> tuple[NDArray[np.float64], 
     middle = share + _Z**2 / (2 * of)
     half = _Z * np.sqrt(share * (1 - share) / of + _Z**2 / (4 * of**2))
     scale = 1 + _Z**2 / of
-    low = np.where(count == 0, 0.0, (middle - half) / scale)
-    high = np.where(count == of, 1.0, (middle + half) / scale)
+    low: NDArray[np.float64] = np.where(count == 0, 0.0, (middle - half) / scale)
+    high: NDArray[np.float64] = np.where(count == of, 1.0, (middle + half) / scale)
     return np.round(low, _DECIMALS), np.round(high, _DECIMALS)
 
 

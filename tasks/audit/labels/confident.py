@@ -127,7 +127,8 @@ def _surely(block: NDArray[np.float32], thresholds: NDArray[np.float64]) -> NDAr
 def _likeliest(block: NDArray[np.float32], given: NDArray[np.int64]) -> NDArray[np.int64]:
     favoured = block.copy()
     favoured[np.arange(given.size), given] += np.float32(_ROUNDING)
-    return np.argmax(favoured, axis=1)
+    likeliest: NDArray[np.int64] = np.argmax(favoured, axis=1)
+    return likeliest
 
 
 def _joint(
