@@ -12,7 +12,7 @@ next.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 import polars as pl
@@ -107,7 +107,7 @@ def _annotators(rows: Rows) -> AuditResult:
 
     policy = rows.dataset.annotators
     assert policy is not None  # noqa: S101  # for the type checker: called where it is declared
-    return audit(rows.clean.select(dict.fromkeys(policy.columns)).collect(), policy, rows.dataset.personal)
+    return audit(rows.clean.select(list(dict.fromkeys(policy.columns))).collect(), policy, rows.dataset.personal)
 
 
 #: Name of the policy in the declaration -> the audit that it asks for, which is called when the policy is declared.
@@ -309,6 +309,11 @@ def _wanted(manifest: Manifest, partition: str | None) -> list[str]:
     return sorted(manifest.partitions) if partition is None else [partition]
 
 
+def _action(audit: Audit) -> Literal["fail", "hold"]:
+    """What the policy says of what it finds; `Gates(actions=...)` may say otherwise."""
+    return "hold" if audit.facts.get("action") == "hold" else "fail"
+
+
 def stopped_by(audits: Iterable[Audit]) -> tuple[Finding, ...]:
     """What the gates must know: the findings that stop a run.
 
@@ -319,7 +324,7 @@ def stopped_by(audits: Iterable[Audit]) -> tuple[Finding, ...]:
         'coverage'
     """
     return tuple(
-        Finding(audit.name, f"{each.subject}: {each.verdict} ({each.found})", each.expected, each.fix)
+        Finding(audit.name, f"{each.subject}: {each.verdict} ({each.found})", each.expected, each.fix, _action(audit))
         for audit in audits
         for each in audit.findings
         if each.level is Verdict.STOP

@@ -145,9 +145,9 @@ def _splits(store: Store, manifest: Manifest, dataset: Dataset) -> Mapping[str, 
     column = dataset.split.column if dataset.split else ""
     without = rows.height if column not in rows.columns else rows[column].null_count()
     if column and without:
-        found = f"{without:,} of {rows.height:,} rows of version {manifest.version} have no {shown(column)}"
+        told = f"{without:,} of {rows.height:,} rows of version {manifest.version} have no {shown(column)}"
         fix = "They were cleaned before it was declared: winnow backfill --stale cleans them again."
-        raise UsageError(found, where=manifest.dataset, fix=fix)
+        raise UsageError(told, where=manifest.dataset, fix=fix)
     named = rows.with_columns(pl.col(column).cast(pl.String) if column else pl.lit(TRAIN).alias("_split"))
     parts = named.partition_by(column or "_split", as_dict=True)
     splits = {name: parts[name,].drop("_split", strict=False) for name in (TRAIN, VALIDATION, TEST) if (name,) in parts}

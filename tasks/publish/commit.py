@@ -140,11 +140,15 @@ def commit(
                 return Committed(candidate, published=True)
             # Cut by chance: runs that lost the same race must not meet again in the next one.
             time.sleep(random.uniform(0, min(_PAUSE * (attempt + 1), _LONGEST_PAUSE)))  # noqa: S311  # no secret
-        raise StoreError(
-            f"lost {_ATTEMPTS} races in a row for the next version",
-            where=dataset,
-            fix="See who commits so often with `winnow versions`, then run again: all but the commit is done.",
-        )
+    raise _lost_races(dataset)
+
+
+def _lost_races(dataset: str) -> StoreError:
+    return StoreError(
+        f"lost {_ATTEMPTS} races in a row for the next version",
+        where=dataset,
+        fix="See who commits so often with `winnow versions`, then run again: all but the commit is done.",
+    )
 
 
 def _check_erased(

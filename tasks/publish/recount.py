@@ -39,6 +39,10 @@ _SET_ASIDE = (Role.QUARANTINE, Role.DISPUTED)
 _DUPLICATE = (Role.DUPLICATES, Role.SUPERSEDED)
 
 
+#: More records or bytes than any partition has; greater numbers would not fit the sums.
+MOST = 1 << 50
+
+
 def recount(rows: Mapping[Role, pl.LazyFrame], entry: PartitionEntry) -> Iterator[str]:
     """Everything in which a partition's ledger and its manifest differ, one sentence each.
 
@@ -177,3 +181,15 @@ def _strange_repairs(ledger: _Ledger, entry: PartitionEntry) -> Iterator[str]:
     rows = ledger.rows[Role.REPAIRS].select(FILE, RECORD).join(lasts, on=FILE, how="left")
     if strange := int(rows.select((~known).sum()).collect(engine="streaming").item()):
         yield f"{strange:,} repairs are of no record of the partition"
+
+
+def is_countable(entry: PartitionEntry) -> bool:
+    """Whether all numbers are ones that can be counted up to; a manifest changed by hand may have any."""
+    left: list[object] = [msgspec.to_builtins(entry)]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict | list | tuple):
+            left += each.values() if isinstance(each, dict) else each
+        elif isinstance(each, int) and not 0 <= each <= MOST:
+            return False
+    return True

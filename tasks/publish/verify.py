@@ -21,6 +21,7 @@ from tasks.erasure.journal import erasures
 from tasks.publish.contract import fingerprint_of
 from tasks.publish.digest import version_digest
 from tasks.publish.originals import original
+from tasks.publish.recount import MOST, is_countable
 from tasks.publish.survivors import misnamed
 from tasks.publish.written import differences, read_back, rows_of
 from tasks.store.contracts import read_contract
@@ -49,9 +50,6 @@ if TYPE_CHECKING:
 
     #: Called with what is looked at and the share of it that is done, from 0 to 1.
     Progress = Callable[[str, float], None]
-
-#: More records or bytes than any partition has; greater numbers would not fit the sums.
-_MOST = 1 << 50
 
 
 class Kind(enum.StrEnum):
@@ -154,10 +152,10 @@ def verify_version(
     findings += [finding for file in manifest.audits for finding in _file_findings(store, dataset, file)]
     for name, entry in sorted(manifest.partitions.items()):
         progress(name, 0.0)
-        damaged = list(_partition_findings(store, dataset, entry)) if _is_countable(entry) else []
+        damaged = list(_partition_findings(store, dataset, entry)) if is_countable(entry) else []
         raws = _Raws(store, dataset, raw_root, entry, copies)
         # What can't be read can't be held against anything.
-        contract = contracts.known.get(entry.contract) if deep and not damaged and _is_countable(entry) else None
+        contract = contracts.known.get(entry.contract) if deep and not damaged and is_countable(entry) else None
         raws.look(contract, progress)
         findings += [*damaged, *raws.findings]
         notes += raws.notes
@@ -208,20 +206,8 @@ def _contradictions(name: str, entry: PartitionEntry) -> Iterator[str]:
     for file in entry.files:
         if not file.path.startswith(f"{file.role.value}/{quote(name)}/"):
             yield f"{shown(file.path)} is no place for its {file.role.value} rows"
-    if not _is_countable(entry):
-        yield f"it has counts that are not between 0 and {_MOST:,}, and was not looked at"
-
-
-def _is_countable(entry: PartitionEntry) -> bool:
-    """Whether all numbers are ones that can be counted up to; a manifest changed by hand may have any."""
-    left: list[object] = [msgspec.to_builtins(entry)]
-    while left:
-        each = left.pop()
-        if isinstance(each, dict | list | tuple):
-            left += each.values() if isinstance(each, dict) else each
-        elif isinstance(each, int) and not 0 <= each <= _MOST:
-            return False
-    return True
+    if not is_countable(entry):
+        yield f"it has counts that are not between 0 and {MOST:,}, and was not looked at"
 
 
 class _Named(msgspec.Struct):

@@ -59,14 +59,16 @@ def patients() -> pl.DataFrame:
     return rows.with_row_index("patient").select("patient", pl.all().exclude("patient"))
 
 
-def test_a_floor_that_breaks_stops_the_run_and_names_the_group(tmp_path: Path, patients: pl.DataFrame) -> None:
+def test_a_run_whose_floor_breaks_is_held_and_names_the_group(tmp_path: Path, patients: pl.DataFrame) -> None:
     job = job_for(tmp_path, HEART.replace("FLOOR", "20"), "p", patients)
-    with pytest.raises(
-        GateError, match=r"gender x age = other x 45 to below 60: short by 20 \(0 of 303 rows"
-    ) as caught:
-        clean(job, PLAIN)
-    assert "female x below 45: short by 5 (15 of 303 rows (4.95%, 2.48% to 9.66%))" in str(caught.value)
+    outcome = clean(job, PLAIN)
+    assert outcome.hold
+    assert "gender x age = other x 45 to below 60: short by 20 (0 of 303 rows" in outcome.note
+    assert "female x below 45: short by 5 (15 of 303 rows (4.95%, 2.48% to 9.66%))" in outcome.note
     assert list_versions(open_store(job.store_root), "heart") == ()
+    fails = HEART.replace("FLOOR", "20").replace('label="diameter_narrowing",\n    ),', 'action="fail",\n    ),')
+    with pytest.raises(GateError, match="gate coverage: gender x age = other"):
+        clean(job_for(tmp_path / "again", fails, "p", patients), PLAIN)
 
 
 def test_a_floor_that_holds_lets_the_run_pass_and_its_audits_are_kept(tmp_path: Path, patients: pl.DataFrame) -> None:
@@ -96,8 +98,9 @@ def test_a_leak_stops_the_run(tmp_path: Path, patients: pl.DataFrame) -> None:
         HEART.replace("FLOOR", "1").replace(', "other"', "").replace("    thal: str", "    code: int\n    thal: str")
     )
     rows = patients.with_columns((pl.col("diameter_narrowing").cast(pl.Int64) * 5 + 1).alias("code"))
-    with pytest.raises(GateError, match="gate leakage: column code: determines the label"):
-        clean(job_for(tmp_path, declaration, "a", rows), PLAIN)
+    outcome = clean(job_for(tmp_path, declaration, "a", rows), PLAIN)
+    assert outcome.hold
+    assert "gate leakage: column code: determines the label" in outcome.note
 
 
 def test_adult_is_audited_whole(tmp_path: Path) -> None:
@@ -110,8 +113,9 @@ def test_adult_is_audited_whole(tmp_path: Path) -> None:
     assert thin["sex x race = Female x Other"].verdict.startswith("short by")
     assert {finding.subject for finding in leakage.findings} <= {"splits share: exact"}
     assert open_version(open_store(job.store_root), "heart").scan(Role.CLEAN).collect()["split"].n_unique() == 3
-    with pytest.raises(GateError, match="Female x Other"):
-        clean(job_for(tmp_path, ADULT.replace("ACTION", "hold"), "train", adult().with_row_index("person")), PLAIN)
+    held = clean(job_for(tmp_path, ADULT.replace("ACTION", "hold"), "train", adult().with_row_index("person")), PLAIN)
+    assert held.hold
+    assert "Female x Other" in held.note
 
 
 ADULT = '''"""Adult: census records, with the income that is to be told."""

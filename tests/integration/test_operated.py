@@ -36,7 +36,7 @@ from flows.rollback import rollback
 from schemas.errors import EXIT_USAGE, UsageError
 from tasks.store.local import open_store
 from tasks.store.versions import head
-from tests.integration.conftest import PLANTED, WATCHERS, Server, harbour_days
+from tests.integration.conftest import PLANTED, WATCHERS, Server, asked, harbour_days
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(900)]
 
@@ -58,9 +58,7 @@ class Harbour:
     """Id of the run that a gate holds."""
 
     def post(self, path: str, /, **body: object) -> Any:  # noqa: ANN401  # JSON
-        answer = httpx.post(f"{self.server.api}{path}", json=body, timeout=30)
-        assert answer.is_success, answer.text
-        return answer.json()
+        return asked("POST", f"{self.server.api}{path}", body).json()
 
     def deployments(self) -> dict[str, dict[str, Any]]:
         return {each["name"]: each for each in self.server.find("deployments")}
@@ -71,7 +69,7 @@ class Harbour:
         return str(self.post(place, parameters=parameters)["id"])
 
     def run(self, run: str) -> dict[str, Any]:
-        found: dict[str, Any] = httpx.get(f"{self.server.api}/flow_runs/{run}", timeout=30).json()
+        found: dict[str, Any] = asked("GET", f"{self.server.api}/flow_runs/{run}").json()
         return found
 
     def ended(self, run: str) -> dict[str, Any]:
@@ -156,7 +154,7 @@ def listening(messages: list[dict[str, str]]) -> Iterator[int]:
 def lost_machine(harbour: Harbour) -> Iterator[None]:
     """A worker of another pool takes a long run, and both are killed as by a power cut: nobody reports that."""
     server = harbour.server
-    pool = httpx.get(f"{server.api}/work_pools/winnow", timeout=30).json()
+    pool = asked("GET", f"{server.api}/work_pools/winnow").json()
     harbour.post("/work_pools/", name="elsewhere", type="process", base_job_template=pool["base_job_template"])
     here = harbour.deployments()["backfill"]
     copied = ("flow_id", "entrypoint", "parameter_openapi_schema", "path", "tags", "enforce_parameter_schema")
@@ -365,9 +363,7 @@ def here(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> Iterator[Harbour]
 
 def artifact(harbour: Harbour, key: str) -> str:
     """The newest text under a key."""
-    found = httpx.get(f"{harbour.server.api}/artifacts/{key}/latest", timeout=30)
-    assert found.is_success
-    return str(found.json()["data"])
+    return str(asked("GET", f"{harbour.server.api}/artifacts/{key}/latest").json()["data"])
 
 
 def test_a_rollback_shows_what_it_would_do_before_it_does_it(here: Harbour) -> None:

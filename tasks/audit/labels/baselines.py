@@ -149,10 +149,9 @@ def out_of_fold(
     Returns:
         For each row whether its own class was among those that its model saw: of the others nothing can be said.
     """
-    # Not declared by itself, and only private in what brings it: how many threads its numerical libraries use.
-    from sklearn.utils.parallel import _get_threadpool_controller
+    from threadpoolctl import ThreadpoolController
 
-    one_thread = _get_threadpool_controller()
+    one_thread = ThreadpoolController()
     classes = int(labels.max(initial=0)) + 1
     seen = np.zeros(labels.size, np.bool_)
     numbers = np.unique(fold)

@@ -186,7 +186,7 @@ def test_the_libraries_that_do_the_work_count(library: str, monkeypatch: pytest.
 
 
 def test_the_installed_code_is_what_is_hashed() -> None:
-    hashed = {path.relative_to(_ROOT).as_posix() for path in contract._code_files()}
+    hashed = {path.relative_to(_ROOT).as_posix() for path in contract._code_files(contract._CODE)}
     assert {
         "schemas/records.py",
         "tasks/store/sinks.py",
@@ -267,3 +267,14 @@ def test_a_cleaning_is_named_by_contract_and_inputs_in_their_order() -> None:
         cleaning_id("c", (one, msgspec.structs.replace(other, path="c.csv"))),
     ]
     assert len({identity, *changed}) == 6
+
+
+def test_the_code_of_audits_counts_where_a_declaration_names_the_policy(tmp_path: Path) -> None:
+    declaration = tmp_path / "toys.py"
+    declaration.write_text("from schemas import Labels\n")
+    assert contract._audits_in(declaration.read_bytes()) == ()
+    declaration.write_text("import schemas\nfrom schemas import Labels\nDATASET = Labels('kind')\n")
+    assert contract._audits_in(declaration.read_bytes()) == ("Labels",)
+    plain, labelled = contract._installed(), contract._installed(("Labels",))
+    assert "tasks/audit/labels/confident.py" in labelled[0].keys() - plain[0].keys()
+    assert "scikit-learn" in labelled[1].keys() - plain[1].keys()
