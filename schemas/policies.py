@@ -267,7 +267,8 @@ class Entities:
             misses through an error. Columns may be any.
         match: least probability with which two records are the same.
         review: pairs from this probability on, and less than `match`, are to be looked at: the later record breaks the
-            rule `entities.review`, which stops the run unless `severities` says otherwise. None looks at none.
+            rule `entities.review`, and is set aside. It holds the run until a person releases it, unless
+            `Gates(actions=...)` or `severities` say otherwise. None looks at none.
         max_pairs: pairs that may be compared; they are counted before.
 
     Example:

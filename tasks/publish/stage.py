@@ -206,7 +206,8 @@ def _asks_history(dataset: Dataset) -> bool:
 
 def _may_hold(dataset: Dataset) -> bool:
     policies = (dataset.coverage, dataset.leakage, dataset.shift)
-    return "hold" in (*dataset.gates.actions.values(), *(policy.action for policy in policies if policy))
+    actions = (*dataset.gates.actions.values(), *(policy.action for policy in policies if policy))
+    return "hold" in actions or any(rule.id in gates.HELD for rule in dataset.own_rules)
 
 
 def _history(partitions: Mapping[str, PartitionEntry], partition: str) -> list[Books]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from flows.clean import PLAIN, clean
-from schemas.errors import GateError
 from schemas.records import Role
 from tasks.job import Job, Outcome
 from tasks.publish.verify import verify_version
+from tasks.store.holds import read_holds
 from tasks.store.local import open_store
 from tasks.store.versions import open_version
 
@@ -70,9 +71,12 @@ def test_records_of_one_person_are_duplicates_with_the_probability_as_evidence(t
     assert verify_version(store, "persons", raw_root=job.raw_root, deep=True).ok
 
 
-def test_doubtful_pairs_stop_the_run_until_somebody_says_otherwise(tmp_path: Path, corpora: Path) -> None:
-    with pytest.raises(GateError, match=r"gate entities\.review: \d+ rows break it"):
-        run(tmp_path / "held", corpora, "review=0.000001,")
+def test_doubtful_pairs_hold_the_run_until_somebody_says_otherwise(tmp_path: Path, corpora: Path) -> None:
+    job, outcome = run(tmp_path / "held", corpora, "review=0.000001,")
+    assert outcome.hold
+    assert not outcome.published
+    (hold,) = read_holds(open_store(job.store_root), "persons", now=dt.datetime.now(dt.UTC))
+    assert [finding.gate for finding in hold.findings] == ["entities.review"]
     warned = 'severities={"entities.review": Severity.WARN},'
     _, outcome = run(tmp_path / "warned", corpora, "review=0.000001,", warned)
     assert next(rule.rows for rule in outcome.rules if rule.id == "entities.review")

@@ -120,7 +120,7 @@ def test_verify_counts_the_shared_shingles_again(tmp_path: Path) -> None:
     kinds = {finding.kind for finding in verify_version(store, "notes").findings}
     assert kinds == {Kind.FILE}
     assert list(unlike(store, manifest)) == [
-        ("p", "2 near-duplicates are not as similar to the record they name as they say")
+        ("notes p", "2 near-duplicates are not as similar to the record they name as they say")
     ]
 
 
