@@ -155,7 +155,7 @@ class _Batch:
             self._fail(job, error)
 
     def _fail(self, job: Job, error: BaseException) -> None:
-        from tasks.audit.stage import remember_failure
+        from tasks.audit.ledger import remember_failure
 
         remember_failure(job, self.store, error)
         if isinstance(error, WinnowError):
@@ -190,14 +190,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever else is printed is no answer
-    for line in lines:
-        request = msgspec.json.decode(line, type=Request)
-        try:
+    try:
+        for line in lines:
+            request = msgspec.json.decode(line, type=Request)
             told = clean_batch(request.jobs, reports=request.reports)
-        except KeyboardInterrupt:
-            sys.exit(EXIT_ENVIRONMENT)
-        answers.write(f"{msgspec.json.encode(told).decode()}\n")
-        answers.flush()
+            answers.write(f"{msgspec.json.encode(told).decode()}\n")
+            answers.flush()
+    except KeyboardInterrupt:
+        # Python would wait for the thread that reads lines, which waits for whoever told us to stop.
+        os._exit(EXIT_ENVIRONMENT)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

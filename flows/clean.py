@@ -21,7 +21,7 @@ from flows.asking import answered
 from flows.settings import load_settings
 from schemas import registry
 from schemas.errors import shown
-from tasks.audit.stage import remember_failure
+from tasks.audit.ledger import remember_failure
 from tasks.dedupe.task import settle
 from tasks.erasure.journal import take_along
 from tasks.ingest.task import ingest
@@ -32,6 +32,7 @@ from tasks.report.stage import report_owed
 from tasks.report.task import report
 from tasks.store.failures import forget_failures
 from tasks.store.lease import lease
+from tasks.store.reviews import take_reviews
 from tasks.store.staging import staging
 
 if TYPE_CHECKING:
@@ -138,8 +139,9 @@ def _at_home(job: Job) -> Iterator[Job]:
         yield job
         return
     with tempfile.TemporaryDirectory(prefix="winnow-dry-run-") as folder:
-        there = msgspec.structs.replace(job, store_root=folder)
+        there = msgspec.structs.replace(job, store_root=folder, beside_root=job.store_root)
         take_along(job.open_store(), there.open_store(), job.dataset)
+        take_reviews(job.open_store(), there.open_store(), job.dataset)
         yield there
 
 

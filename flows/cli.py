@@ -15,12 +15,14 @@ import typer
 
 from flows import (
     cli_diff,
+    cli_duplicates,
     cli_erasure,
     cli_export,
     cli_gc,
     cli_inspect,
     cli_moves,
     cli_rebuild,
+    cli_review,
     cli_run,
     cli_serve,
     cli_status,
@@ -37,6 +39,7 @@ app = typer.Typer(
 for group in (
     cli_run.COMMANDS,
     cli_inspect.COMMANDS,
+    cli_duplicates.COMMANDS,
     cli_status.COMMANDS,
     cli_moves.COMMANDS,
     cli_diff.COMMANDS,
@@ -45,9 +48,15 @@ for group in (
     cli_erasure.COMMANDS,
     cli_gc.COMMANDS,
     cli_serve.COMMANDS,
+    cli_review.COMMANDS,
 ):
     for name, command in group.items():
         app.command(name)(command)
+
+review = typer.Typer(help="Takes doubtful labels to reviewers, and their decisions back.", no_args_is_help=True)
+for name, command in cli_review.REVIEW.items():
+    review.command(name)(command)
+app.add_typer(review, name="review")
 
 
 def main() -> None:

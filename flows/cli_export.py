@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tasks.store.home import Store
 
 Format = Literal["parquet", "delta"]
+Form = Literal["sklearn", "torch", "hf"]
 
 
 def export(
@@ -36,6 +37,10 @@ def export(
     column: Annotated[
         str, typer.Option("--partition-column", help="What readers call the partition's column.")
     ] = "partition",
+    library: Annotated[
+        Form | None, typer.Option("--for", help="Features and labels that a model of this library is fitted on.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="For --for: the column to be told. Default: as declared.")] = None,
     link: Annotated[
         bool, typer.Option("--link", help="Link files (read-only) instead of copying them, where that is possible.")
     ] = False,
@@ -48,7 +53,11 @@ def export(
     with told(as_json=as_json):
         store = open_home()
         manifest, now = manifest_of(store, reference), dt.datetime.now(dt.UTC)
-        if form == "delta":
+        if library is not None:
+            found = _fit(store, manifest, folder, library, label, now, dry_run=dry_run)
+        elif label is not None:
+            raise UsageError("the rows are copied as they are", expected="--label with --for")
+        elif form == "delta":
             if role and role != [Role.CLEAN]:
                 raise UsageError("a Delta table has the clean rows", expected="--role clean", where="--format delta")
             from tasks.export.delta import export_delta
@@ -67,6 +76,17 @@ def export(
         emit(found) if as_json else _say(found, link=link)
 
 
+def _fit(
+    store: Store, manifest: Manifest, folder: str, form: Form, label: str | None, now: dt.datetime, *, dry_run: bool
+) -> ExportReport:
+    from flows.settings import load_settings
+    from schemas import registry
+    from tasks.export.fit import export_fit
+
+    dataset = registry.load(manifest.dataset, load_settings().folders)
+    return export_fit(store, manifest, folder, dataset, now=now, form=form, label=label, dry_run=dry_run)
+
+
 def _since(store: Store, last: Manifest, first: int | None) -> list[Manifest]:
     """The versions that are there, from one to another."""
     from tasks.store.versions import list_versions, read_manifest
@@ -83,6 +103,19 @@ def _say(found: ExportReport, *, link: bool) -> None:
         which = f"{len(found.versions):,} versions of {found.dataset}, {found.versions[0]} to {found.versions[-1]},"
     does = "would be" if found.dry_run else "is" if len(found.versions) == 1 else "are"
     say(f"{which} {does} in {found.folder}: {found.files:,} files, {found.size / 1e6:,.1f} MB.")
+    _say_fit(found) if found.format in ("sklearn", "torch", "hf") else _say_copied(found, link=link)
+
+
+def _say_fit(found: ExportReport) -> None:
+    if found.format in ("sklearn", "torch"):
+        say(f'  from tasks.export.load import load; X, y = load("{found.folder}", "train")')
+    if found.format == "hf":
+        say(f'  datasets.load_dataset("parquet", data_dir="{found.folder}")')
+    if found.left_out:
+        say(f"  No features: {', '.join(found.left_out)}.")
+
+
+def _say_copied(found: ExportReport, *, link: bool) -> None:
     if found.linked:
         say(f"  {found.linked:,} files are links to the store's own, and read-only: whoever changes one changes both.")
     if link and found.copied:

@@ -93,6 +93,7 @@ def _policies(card: Card) -> tuple[tuple[str, tuple[str, ...]], ...]:
         ("gates", card.gates),
         ("keeps", card.retention),
         ("nightly", card.schedule),
+        ("fit", card.fitness),
     )
 
 
@@ -254,7 +255,11 @@ def _say_explained(found: Explanation) -> None:
         place = f"{visible(each.source)}" + (f", line {each.line}" if each.line is not None else "")
         span = f", bytes {each.offset} to {(each.offset or 0) + (each.length or 0)}" if each.offset is not None else ""
         of = f" of {each.duplicate_of}" if each.duplicate_of else ""
+        of += f", in conflict with {each.conflicts_with}" if each.conflicts_with else ""
+        of += f" of partition {visible(each.of_partition)}" if each.of_partition else ""
         say(f"{each.fate}{of}: {place}{span}; in {each.file}")
+        if each.differing:
+            say(f"  differs in {', '.join(each.differing)}")
         for rule, reason in zip(each.rules, each.reasons, strict=True):
             say(f"  {rule}: {visible(reason)}")
         for name, value in (each.values or {}).items():

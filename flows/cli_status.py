@@ -43,7 +43,7 @@ def status(
 ) -> None:
     """Shows how each partition stands: cleaned, missing, stale, held or failed, and why."""
     from flows.cards import card_of
-    from tasks.audit.stage import ledger
+    from tasks.audit.ledger import ledger
 
     with told(as_json=as_json):
         states = ("cleaned", "missing", "stale", "held", "failed")

@@ -6,8 +6,10 @@ Does not belong here: cleaning one (clean), ranges of partitions (backfill), or 
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
-from prefect import flow
+from prefect import flow, runtime
 
 from flows.clean import clean_partition
 from flows.settings import load_settings
@@ -44,9 +46,12 @@ def nightly(datasets: list[str] | None = None, dry_run: bool = False) -> list[Ou
     """
     outcomes: list[Outcome] = []
     failures: dict[str, tuple[str, int]] = {}
-    for dataset in datasets or list(registry.find(load_settings().folders)):
+    names = datasets or list(registry.find(load_settings().folders))
+    # Of several data sets, one that waits for a person would keep the others back.
+    hold: Literal["wait", "leave"] = "wait" if runtime.deployment.id is not None and len(names) == 1 else "leave"
+    for dataset in names:
         try:
-            outcomes.append(clean_partition(dataset, newest(dataset), reason="nightly", dry_run=dry_run))
+            outcomes.append(clean_partition(dataset, newest(dataset), reason="nightly", dry_run=dry_run, hold=hold))
         except WinnowError as error:
             failures[dataset] = (f"{error.kind}: {error}", error.exit_code)
         # A defect met in one data set must not cost the others their night; a panic of polars is no Exception.

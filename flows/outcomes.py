@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tasks.job import Outcome
 
+#: Findings of an audit that are shown.
+_FINDINGS = 3
 _COLUMNS = ("data set", "partition", "records", "kept", "duplicate", "quarantined", "rejected", "repaired")
 
 
@@ -33,6 +35,15 @@ def print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
         for row in drift_rows(outcome.drift):
             where = row.files[0] if len(row.files) == 1 else f"{len(row.files):,} files"
             say(f"  {where}: {told(row.finding)}: {done(row.finding)}")
+        _say_audits(outcome)
+
+
+def _say_audits(outcome: Outcome) -> None:
+    for audit in outcome.audits:
+        for finding in audit.findings[:_FINDINGS]:
+            say(f"  {audit.name}, {finding.subject}: {finding.verdict}: {finding.found}")
+        if len(audit.findings) > _FINDINGS:
+            say(f"  {audit.name}: {len(audit.findings) - _FINDINGS:,} more: winnow audit {outcome.dataset}")
 
 
 def _row(outcome: Outcome) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ from flows.cards import card_of
 from flows.settings import load_settings
 from schemas import registry
 from schemas.errors import DumpMissingError, shown
-from tasks.audit.stage import ledger
+from tasks.audit.ledger import ledger
 from tasks.audit.standing import Planned, State, plan
 from tasks.store.local import open_store
 

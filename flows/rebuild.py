@@ -26,9 +26,11 @@ from tasks.publish.contract import as_installed, contract_fingerprint, contract_
 from tasks.publish.digest import version_digest
 from tasks.publish.originals import original
 from tasks.publish.rebuilt import ContractChange, Rebuilt, RebuiltPartition, compared, contract_change
+from tasks.publish.reconcile import Held
 from tasks.publish.stage import entry_of
 from tasks.store.contracts import read_contract
 from tasks.store.faults import translated
+from tasks.store.reviews import take_reviews
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -72,7 +74,7 @@ def rebuild(
     for name in wanted:
         published = manifest.partitions[name]
         try:
-            again[name] = _cleaned(store, manifest.dataset, published, declaration, raw_root, progress)
+            again[name] = _cleaned(store, manifest, published, declaration, raw_root, progress)
             verdicts.append(compared(published, again[name]))
         except WinnowError as error:
             verdicts.append(
@@ -91,9 +93,15 @@ def rebuild(
 
 
 def _cleaned(
-    store: Store, dataset: str, published: PartitionEntry, declaration: Path | None, raw_root: str, progress: Progress
+    store: Store,
+    manifest: Manifest,
+    published: PartitionEntry,
+    declaration: Path | None,
+    raw_root: str,
+    progress: Progress,
 ) -> PartitionEntry:
-    """The entry of a partition, cleaned again in a store of its own."""
+    """The entry of a partition, cleaned again in a store of its own, held against the others as they were published."""
+    dataset = manifest.dataset
     with tempfile.TemporaryDirectory(prefix="winnow-rebuild-") as folder:
         if declaration is None:
             declaration = _kept_declaration(store, dataset, published.contract, Path(folder))
@@ -114,9 +122,11 @@ def _cleaned(
                 _lay_out(found, _place(job.raw_root, raw.path), dump)
         scratch, declared = job.open_store(), job.load()
         take_along(store, scratch, dataset)
+        take_reviews(store, scratch, dataset, published.reviews)
         name = f"{dataset} {published.partition}"
         staged = stage_partition(job, scratch, declared, progress=lambda share: progress(name, share))
-        return entry_of(job, scratch, staged, settle(job, scratch, declared, staged))
+        held = Held(store, dataset, manifest.partitions, writes=False)
+        return entry_of(job, scratch, staged, settle(job, scratch, declared, staged, held=held))
 
 
 def _kept_declaration(store: Store, dataset: str, contract: str, folder: Path) -> Path:

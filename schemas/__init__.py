@@ -13,25 +13,52 @@ if TYPE_CHECKING:
     from schemas import steps
     from schemas.corrections import Correction
     from schemas.dataset import Dataset
-    from schemas.policies import Dedupe, Drift, Gates, Limits, Retention, Schedule, Source
+    from schemas.fitness import Coverage, Group, Leakage, Shift, Split
+    from schemas.labels import Annotators, Labels
+    from schemas.policies import Dedupe, Drift, Entities, Gates, Limits, Retention, Schedule, Source
     from schemas.records import Severity
 
 __all__ = [
-    "Correction", "Dataset", "Dedupe", "Drift", "Gates", "Limits", "Retention", "Schedule", "Severity", "Source",
+    "Annotators",
+    "Correction",
+    "Coverage",
+    "Dataset",
+    "Dedupe",
+    "Drift",
+    "Entities",
+    "Gates",
+    "Group",
+    "Labels",
+    "Leakage",
+    "Limits",
+    "Retention",
+    "Schedule",
+    "Severity",
+    "Shift",
+    "Source",
+    "Split",
     "steps",
-]  # fmt: skip
+]
 
 _HOMES = {
+    "Annotators": "schemas.labels",
     "Correction": "schemas.corrections",
+    "Coverage": "schemas.fitness",
     "Dataset": "schemas.dataset",
     "Dedupe": "schemas.policies",
     "Drift": "schemas.policies",
+    "Entities": "schemas.policies",
     "Gates": "schemas.policies",
+    "Group": "schemas.fitness",
+    "Leakage": "schemas.fitness",
+    "Labels": "schemas.labels",
     "Limits": "schemas.policies",
     "Retention": "schemas.policies",
     "Schedule": "schemas.policies",
     "Severity": "schemas.records",
+    "Shift": "schemas.fitness",
     "Source": "schemas.policies",
+    "Split": "schemas.fitness",
 }
 
 

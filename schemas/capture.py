@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import polars as pl
 
-from schemas.errors import DeclarationError, UnknownNameError, shown
+from schemas.errors import DeclarationError, UnknownNameError, WinnowError, shown
 from schemas.probes import ROWS, probes
 from schemas.row_local import is_row_local, runs_python
 
@@ -158,7 +158,7 @@ def _recorded(check: DeclaredCheck, dtypes: Mapping[str, pl.DataType]) -> tuple[
 def _called(check: DeclaredCheck, call: Callable[[], Answer]) -> Answer:
     try:
         return call()
-    except (_NotCapturedError, DeclarationError):
+    except (_NotCapturedError, WinnowError):
         raise
     # Whatever a declared function raises is a fault of the declaration, and this is where it is told.
     except (Exception, pl.exceptions.PanicException) as error:

@@ -77,6 +77,16 @@ def columns_of(model: PanderaModel) -> tuple[ColumnSpec, ...]:
     return tuple(_spec(column, f"{declared.name}.{column.name}") for column in declared.columns)
 
 
+def is_key(dtype: pl.DataType) -> bool:
+    """Whether values of a type can tell one thing from another: text, categories, whole numbers, dates, truth values.
+
+    Example:
+        >>> is_key(pl.Int64()), is_key(pl.Float64())
+        (True, False)
+    """
+    return isinstance(dtype, (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Date, *_INTEGERS))
+
+
 def _spec(column: DeclaredColumn, where: str) -> ColumnSpec:
     _check_dtype(column.dtype, where)
     for key in column.metadata:

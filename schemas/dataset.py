@@ -11,12 +11,18 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pandera.polars as pa
+import polars as pl
 from pydantic import Field
 
-from schemas.columns import ColumnSpec, columns_of
+import schemas.text_rules  # noqa: F401  # registers the checks that a field of a model can name
+from schemas.audits import AUDITS
+from schemas.categories import Value, categories_of
+from schemas.columns import ColumnSpec, columns_of, is_key
 from schemas.corrections import Correction
 from schemas.errors import DeclarationError, UnknownNameError, shown
-from schemas.policies import Dedupe, Gates, Retention, Schedule, Source, declared
+from schemas.fitness import Coverage, Leakage, Shift, Split
+from schemas.labels import Annotators, Labels
+from schemas.policies import CHOOSING, Dedupe, Gates, Retention, Schedule, Source, declared
 from schemas.records import Severity
 from schemas.rules import Rule, derive_rules
 from schemas.steps import Step
@@ -30,6 +36,13 @@ _RECORD_RULES = {
     "extra_column": "the record has a column or a key that the model does not declare",
     "missing_column": "the record lacks a column or a key that the model declares",
 }
+#: What a decision of a reviewer can do to its record, beside putting another label in the place of the wrong one.
+_REVIEW_RULES = {
+    "reviewed_out": "a reviewer decided that the record teaches nothing",
+    "reviewed_other": "a reviewer's decision found its record, but not the label that it was made about",
+}
+#: The rule that counts labels that look wrong.
+LABEL_ERROR = "label_error"
 
 
 @declared
@@ -46,6 +59,12 @@ class Dataset:
         gates: when a whole run must stop.
         retention: which versions are kept.
         schedule: when its nightly run starts; None leaves that to you.
+        split: which rows are for training, validation and test; None makes no such column.
+        coverage: which groups of rows must be there; None counts none.
+        leakage: what is looked for that would make a test score too good; None looks for nothing.
+        shift: which drift of values is too much; None looks for none.
+        labels: a column whose labels are looked through for wrong ones.
+        annotators: votes of several people on the same things, one a row.
         name: the name of the declaring file; set by the registry.
     """
 
@@ -58,6 +77,12 @@ class Dataset:
     gates: Gates = Gates()
     retention: Retention = Retention()
     schedule: Schedule | None = None
+    split: Split | None = None
+    coverage: Coverage | None = None
+    leakage: Leakage | None = None
+    shift: Shift | None = None
+    labels: Labels | None = None
+    annotators: Annotators | None = None
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -66,6 +91,9 @@ class Dataset:
             if name not in known:
                 raise UnknownNameError.of("column", name, known, where=where)
         self._check_renamed(known)
+        self._check_split(known)
+        self._check_groups()
+        self._check_texts()
         self._check_rules()
         self._check_gates()
 
@@ -78,7 +106,52 @@ class Dataset:
             yield from (("Dedupe(key)", column) for column in self.dedupe.key)
             yield from (("Dedupe(ignore)", column) for column in self.dedupe.ignore)
             yield from (("Dedupe(by)", column) for column in (self.dedupe.by,) if column)
+            yield from (("Dedupe.Near", near.column) for near in (self.dedupe.near,) if near)
+            if entities := self.dedupe.entities:
+                yield from (("Entities(fields)", column) for column in entities.fields)
+                yield from (("Entities(blocking)", column) for rule in entities.blocking for column in rule)
+        yield from (("Gates(removed_by)", column) for column in self.gates.removed_by)
         yield from (("Drift(renamed)", column) for column in self.source.drift.renamed.values())
+        yield from self._columns_of_policies()
+
+    def _columns_of_policies(self) -> Iterator[tuple[str, str]]:
+        for policy in (self.labels, self.annotators, self.split, self.coverage, self.leakage, self.shift):
+            if policy is not None:
+                own = {self.split.column} if self.split and policy is not self.split else set()
+                yield from ((type(policy).__name__, column) for column in policy.columns if column not in own)
+        if self.shift and self.shift.label:
+            yield "Shift(label)", self.shift.label
+
+    def _check_split(self, known: Sequence[str]) -> None:
+        if self.split is None:
+            if self.shift and self.shift.against == "test":
+                raise DeclarationError("there is no split", expected="Split(...)", where="Shift(against='test')")
+            return
+        if self.split.column in known:
+            raise DeclarationError(
+                f"the model has a column {shown(self.split.column)}",
+                where="Split(column)",
+                fix="Name the split's column otherwise: Split(..., column=...).",
+            )
+        types = {column.name: column.dtype for column in self.columns}
+        for name in self.split.keys:
+            if not is_key(types[name]):
+                raise DeclarationError(
+                    f"{shown(name)} is of {types[name]}",
+                    expected="text, categories, whole numbers, dates or truth values",
+                    where="Split(by)",
+                )
+        if self.split.at and not isinstance(types[self.split.at], pl.Date | pl.Datetime):
+            raise DeclarationError(f"{shown(self.split.at)} is of {types[self.split.at]}", where="Split(at)")
+
+    def _check_texts(self) -> None:
+        near = self.dedupe.near if self.dedupe else None
+        texts = {near.column: "Dedupe.Near(column)"} if near else {}
+        texts |= dict.fromkeys(self.dedupe.canonical if self.dedupe else (), "Dedupe(canonical)")
+        for column in self.columns:
+            if column.name in texts and column.dtype != pl.String:
+                found = f"{column.name} is a column of {column.dtype}"
+                raise DeclarationError(found, expected="a column of text", where=texts[column.name])
 
     def _check_renamed(self, known: Sequence[str]) -> None:
         for name in self.source.drift.renamed:
@@ -87,6 +160,17 @@ class Dataset:
                     f"{shown(name)} is a declared column",
                     expected="the name of a column in the dump -> its declared name",
                     where="Drift(renamed)",
+                )
+
+    def _check_groups(self) -> None:
+        named = dict.fromkeys(name for group in (self.coverage.groups if self.coverage else ()) for name in group.keys)
+        bands = {name for group in (self.coverage.groups if self.coverage else ()) for name in group.bands}
+        for name in named:
+            if name in self.personal and name not in bands and name not in self.categories:
+                raise DeclarationError(
+                    f"{shown(name)} is personal, and its values would stand in the report",
+                    where="Coverage(groups)",
+                    fix="Declare its categories with isin, or its bands.",
                 )
 
     def _check_rules(self) -> None:
@@ -98,13 +182,18 @@ class Dataset:
     def _check_gates(self) -> None:
         rules = [rule.id for rule in self.rules if rule.kind == "table" or rule.severity is Severity.FAIL]
         for name in self.gates.actions:
-            if name not in (known := [*Gates.names(), *rules]):
+            if name not in (known := [*Gates.names(), *AUDITS, *rules]):
                 raise UnknownNameError.of("gate", name, known, where="Gates(actions)")
 
     @functools.cached_property
     def columns(self) -> tuple[ColumnSpec, ...]:
         """The model's columns in their order."""
         return columns_of(self.model)
+
+    @functools.cached_property
+    def categories(self) -> dict[str, tuple[Value, ...]]:
+        """The declared values of each column that has them."""
+        return categories_of(self.model)
 
     @functools.cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -120,13 +209,27 @@ class Dataset:
         for column in dict.fromkeys(correction.column for correction in self.corrections):
             reason = "a declared correction found its row, but not the wrong value that it expects"
             rules.append(self._rule(f"{column}.expect", column, "expect", reason, default=Severity.FAIL))
+        if self.dedupe and self.dedupe.entities:
+            reason = "another record may be about the same person or thing"
+            default, kind = Severity.FAIL, "across_rows"
+            rules.append(self._rule("entities.review", None, "review", reason, default=default, kind=kind))
         if self.dedupe:
             rules.append(self._conflict_rule(self.dedupe))
+        if self.labels:
+            rules += self._label_rules(self.labels)
         return tuple(rules)
+
+    def _label_rules(self, labels: Labels) -> Iterator[Rule]:
+        column, sets_aside = labels.column, labels.action == "quarantine"
+        for check, reason in _REVIEW_RULES.items():
+            yield self._rule(f"{column}.{check}", column, check, reason)
+        reason = "a model that did not see it is sure of another label"
+        default = Severity.QUARANTINE if sets_aside else Severity.WARN
+        yield self._rule(f"{column}.{LABEL_ERROR}", column, LABEL_ERROR, reason, default=default, kind="across_rows")
 
     def _conflict_rule(self, dedupe: Dedupe) -> Rule:
         # A policy that compares content chooses between rows that differ; first and last would choose by luck.
-        chosen = dedupe.keep in ("latest", "most_complete")
+        chosen = dedupe.keep in CHOOSING
         reason = "another record has the same key and other content"
         default = Severity.WARN if chosen else Severity.QUARANTINE
         return self._rule(f"{self.key_name}.conflict", None, "conflict", reason, default=default, kind="across_rows")

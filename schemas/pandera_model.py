@@ -292,3 +292,41 @@ def _unique_sets(schema: Any, known: list[str]) -> Iterator[tuple[str, ...]]:  #
                 raise UnknownNameError.of("column", str(name), known, where=f"{schema.name}, unique")
         if names:
             yield tuple(names)
+
+
+# --- checks of our own ------------------------------------------------------------------------------------------------
+
+
+def register_check(name: str, function: Callable[..., Any], parameter: str, reason: str, **longer: str) -> None:
+    """Lets a field name a check: `Field(<name>=value)` or `Field(<name>={"parameter": value, ...})`.
+
+    pandera's own `register_check_method` takes more than a second, since it imports what generates data.
+
+    Args:
+        name: of the check.
+        function: from the data and, by keyword, its parameters to what pandera wants.
+        parameter: the one that a plain value is.
+        reason: what a row must be like, with the parameters in braces.
+        longer: parameter -> the reason instead, where that one is given.
+    """
+
+    def made(*values: object, **settings: Any) -> pa.Check:  # noqa: ANN401  # as pandera passes them
+        told = {key: settings.pop(key) for key in set(settings) & own}
+        if values:
+            told[parameter] = values[0]
+        words = next((each for key, each in longer.items() if key in told), reason)
+        shown_ones = {
+            key: ", ".join(value) if isinstance(value, list | tuple) else value for key, value in told.items()
+        }
+        settings.setdefault("description", words.format_map(_Known({"least": 0} | shown_ones)))
+        return pa.Check(functools.partial(function, **told), name=name, **settings)
+
+    own = {key for key, each in inspect.signature(function).parameters.items() if each.kind is each.KEYWORD_ONLY}
+    pa.Check.REGISTERED_CUSTOM_CHECKS[name] = made
+
+
+class _Known(dict[str, Any]):
+    """Parameters of a reason; what can't be written as it should be is told where the check is tried."""
+
+    def __missing__(self, key: str) -> str:
+        return f"{{{key}}}"

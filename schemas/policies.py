@@ -20,12 +20,16 @@ from pydantic.dataclasses import dataclass
 from schemas.errors import DeclarationError, UnknownNameError, shown
 from schemas.records import LineEnd
 
-Keep = Literal["first", "last", "latest", "most_complete"]
+Keep = Literal["first", "last", "latest", "most_complete", "highest", "preferred"]
+#: The policies that look at what is in the rows, and the ones that need a column for it.
+CHOOSING = ("latest", "most_complete", "highest", "preferred")
+_BY = ("latest", "highest", "preferred")
 Missing = Literal["fail", "quarantine", "null"]
 Extra = Literal["fail", "quarantine", "ignore"]
 GateAction = Literal["fail", "hold", "warn"]
 Format = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
 DeclaredEncoding = Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1252", "latin-1"]
+Form = Literal["unicode", "case", "accents", "punctuation", "whitespace", "number", "date"]
 
 #: One field of a cron: `*`, numbers, names of days and months, ranges and steps, or a list of those.
 _FIELD = r"(?:\*|\w+(?:-\w+)?)(?:/\d+)?"
@@ -249,6 +253,42 @@ class Near:
         return Fraction(repr(self.threshold))
 
 
+@declared
+class Entities:
+    """Which records are about the same person or thing, though no key says so; needs `pip install 'winnow[entities]'`.
+
+    A model of how often fields agree (Fellegi and Sunter) is fitted to each partition, and gives pairs of records a
+    probability.
+
+    Attributes:
+        fields: column -> how it is compared: `name` (similar spelling counts), `code` (one or two slips count, as in
+            dates and numbers), or `exact`.
+        blocking: only records are compared that are equal in all columns of one of these; several rules find what one
+            misses through an error. Columns may be any.
+        match: least probability with which two records are the same.
+        review: pairs from this probability on, and less than `match`, are to be looked at: the later record breaks the
+            rule `entities.review`, which stops the run unless `severities` says otherwise. None looks at none.
+        max_pairs: pairs that may be compared; they are counted before.
+
+    Example:
+        >>> Entities(fields={"surname": "name", "born": "code"}, blocking=[["born"], ["surname"]]).match
+        0.95
+    """
+
+    fields: dict[str, Literal["name", "code", "exact"]] = Field(min_length=1)
+    blocking: tuple[tuple[str, ...], ...] = Field(min_length=1)
+    match: float = Field(default=0.95, gt=0, lt=1)
+    review: float | None = Field(default=None, gt=0, lt=1)
+    max_pairs: int = Field(default=10_000_000, ge=1)
+
+    def __post_init__(self) -> None:
+        if not all(self.blocking):
+            raise DeclarationError("a blocking rule without a column", where="Entities(blocking)")
+        if self.review is not None and self.review >= self.match:
+            found = f"review={self.review} with match={self.match}"
+            raise DeclarationError(found, expected="`review` less than `match`", where="Entities(review)")
+
+
 #: Within `Dedupe` the name is that of its attribute.
 _Near: TypeAlias = Near
 
@@ -260,11 +300,22 @@ class Dedupe:
     Attributes:
         key: columns that together identify a record; rows equal in all of them are duplicates. A row with a missing
             value in its key is the duplicate of none.
-        keep: the survivor: the `first` or `last` in the order of files and records, the `latest` by a column, or the
-            one with the fewest missing cells. Ties go to the first in that order.
-        by: the column that `latest` compares.
+        keep: the survivor: the `first` or `last` in the order of partitions (by name), files and records, the `latest`
+            or the one with the `highest` value by a column (a date, the share of annotators who agree), the
+            `most_complete` with the fewest missing cells, or the one of the `preferred` source. Ties go to the first in
+            that order.
+        by: the column that `latest`, `highest` and `preferred` compare; a missing value comes last.
+        prefer: its values from the most to the least preferred; one that is not among them comes after all of these.
+        across: whether records of the whole `dataset` are compared, or only those of the same `partition`: say that
+            where each dump is a full snapshot, in which yesterday's records come again.
         ignore: columns in which two rows of one key may differ without being in conflict, such as a number that the
             sender gives each row.
+        canonical: column of text of the key -> forms in which spellings of one value are equal: `unicode` (composed
+            characters or not; every other form implies it), `case`, `accents`, `punctuation`, `whitespace`, `number`
+            (`+007.50` is `7.5`) and `date` (year first, whatever stands between). The published value stays as it is.
+        near: which texts are nearly the same; None removes equal keys only. Texts are compared within a partition,
+            those of records that survive among equal keys.
+        entities: which records are about the same entity; as `near`, and after it.
     """
 
     Near: ClassVar[type[_Near]] = Near
@@ -272,13 +323,34 @@ class Dedupe:
     key: tuple[str, ...] = Field(min_length=1)
     keep: Keep = "first"
     by: str | None = None
+    prefer: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    across: Literal["dataset", "partition"] = "dataset"
+    canonical: dict[str, tuple[Form, ...]] = Field(default_factory=dict)
+    near: _Near | None = None
+    entities: Entities | None = None
 
     def __post_init__(self) -> None:
-        if (self.keep == "latest") != (self.by is not None):
+        if (self.keep in _BY) != (self.by is not None):
             raise DeclarationError(
-                f"keep={self.keep!r} with by={self.by!r}", expected="`by` with keep='latest' only", where="Dedupe(by)"
+                f"keep={self.keep!r} with by={self.by!r}",
+                expected=f"`by` with keep={', '.join(map(repr, _BY))} only",
+                where="Dedupe(by)",
             )
+        if (self.keep == "preferred") != bool(self.prefer):
+            raise DeclarationError(
+                f"keep={self.keep!r} with prefer={list(self.prefer)!r}",
+                expected="`prefer`, the values of `by` from the best on, with keep='preferred' only",
+                where="Dedupe(prefer)",
+            )
+        for name in self.canonical:
+            if name not in self.key:
+                raise UnknownNameError.of("key column", name, self.key, where="Dedupe(canonical)")
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The columns in which records of one key are equal: `_same.<column>` where it has canonical forms."""
+        return tuple(f"_same.{name}" if name in self.canonical else name for name in self.key)
 
 
 @declared
@@ -351,6 +423,10 @@ class Gates:
         max_rejected: greatest share (0 to 1) of a partition's records that may be rejected.
         min_records: fewest records that a partition may have.
         allow_empty: whether a partition of which no record is kept may be published.
+        max_cluster: greatest number of records of one key that a partition may have.
+        max_removed: greatest share (0 to 1) that a run may remove as duplicates: of the partition's records that break
+            no rule about themselves, of those with each value of `removed_by`, and of what each other partition keeps.
+        removed_by: columns such as a source or a class, of which no value may be wiped out.
         max_quarantined_rise: by how much the share of quarantined records may be greater than the usual one: 0.02 lets
             it rise from 1 % to 3 %.
         max_records_change: by which share of the usual number of records a partition may have more or fewer: 0.5 lets
@@ -371,6 +447,9 @@ class Gates:
     max_rejected: float | None = Field(default=None, ge=0, le=1)
     min_records: int | None = Field(default=None, ge=0)
     allow_empty: bool = False
+    max_cluster: int | None = Field(default=None, ge=1)
+    max_removed: float | None = Field(default=None, ge=0, le=1)
+    removed_by: tuple[str, ...] = ()
     max_quarantined_rise: float | None = Field(default=None, ge=0, le=1)
     max_records_change: float | None = Field(default=None, gt=0)
     history: int = Field(default=30, ge=3, le=1_000)
@@ -380,4 +459,6 @@ class Gates:
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """The gates, which are all settings but those that only say how."""
-        return tuple(name for name in inspect.signature(cls).parameters if name not in ("history", "actions"))
+        return tuple(
+            name for name in inspect.signature(cls).parameters if name not in ("history", "removed_by", "actions")
+        )

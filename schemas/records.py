@@ -44,14 +44,31 @@ class Role(enum.StrEnum):
     REJECTS = "rejects"
     REPAIRS = "repairs"
     DUPLICATES = "duplicates"
+    SUPERSEDED = "superseded"
+    """Rows that would be kept, but a record of another partition has the same key and survives; duplicates."""
+    DISPUTED = "disputed"
+    """Rows that would be kept, but a record of another partition has the same key and other content; quarantined."""
     ERASED = "erased"
     """Places of records that were erased, and nothing of what was in them."""
+    AUDIT = "audit"
+    """Tables of audits, each file with columns of its own; see schemas/audits.py. No fate of a record."""
 
 
 #: Names of the columns that Winnow adds. All begin with an underscore, which a declared column may not.
 FILE, RECORD, SOURCE, LINE, OFFSET, LENGTH = "_file", "_record", "_source", "_line", "_offset", "_length"
 RAW, FLAGS, INPUT = "_raw", "_flags", "_input"
 RULES, REASONS, DUPLICATE_OF = "_rules", "_reasons", "_duplicate_of"
+#: The other record of a conflict, as `winnow explain` takes it; null where there is none.
+CONFLICTS_WITH = "_conflicts_with"
+#: The partition of the record that a row is a duplicate of or in conflict with, where it is another one's; the name of
+#: the row's cluster, which all records with its key have; and the columns in which the row differs from that record.
+OF_PARTITION, CLUSTER, DIFFERING = "_of_partition", "_cluster", "_differing"
+#: Of a duplicate, where a data set looks for other ones than equal keys: in which way it is one (`exact`, `near`,
+#: `entity`); how similar its text is to that of the record it names, which is so many shared shingles of so many, or
+#: with what probability both are about one entity; the weight of the match that leads to that; and the text as it was
+#: compared. What does not apply is null.
+KIND, SIMILARITY, SHARED, SHINGLES, WEIGHT = "_kind", "_similarity", "_shared", "_shingles", "_weight"
+COMPARED = "_compared"
 
 #: Columns that lead from a row of the clean table back to its raw record. `_offset` and `_length` count bytes of the
 #: decompressed file and are null for columnar formats, which have none.
@@ -262,6 +279,17 @@ class RejectCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     records: int
 
 
+class Removal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many records a run removes as duplicates from a group of records."""
+
+    group: str
+    """A column; or `partition`."""
+    value: str | None
+    """Its value; or the partition's name. None is a missing value."""
+    removed: int
+    of: int
+
+
 class StepCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many cells a step touched; `changed_value` tells repairs from mere formatting."""
 
@@ -282,6 +310,41 @@ class OutputFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
+class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """By what records of different partitions are told to be the same, and which of them survives."""
+
+    key: tuple[str, ...]
+    keep: str
+    conflict: Severity
+    """Of the rule that two records of one key have other content."""
+    columns: str
+    """Hash of the columns and their types: rows of other columns are not compared."""
+    by: str | None = None
+    prefer: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    canonical: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Columns of the key with the forms in which their values are compared; in `key` they are `_same.<column>`."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The declared columns of the key."""
+        return tuple(name.removeprefix("_same.") for name in self.key)
+
+    @property
+    def key_name(self) -> str:
+        """Name of the key, as it stands in rule ids."""
+        return "+".join(self.names)
+
+
+class Across(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a partition is held against the others."""
+
+    alone: str
+    """What its `cleaning` would be if there were no other partition: whatever the others bring, this stays."""
+    terms: Terms
+    """Partitions with other terms are not compared."""
+
+
 class Replayed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """That some records of a partition were cleaned again under a later contract than the others."""
 
@@ -291,15 +354,15 @@ class Replayed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many were asked again, whatever became of them."""
 
 
-class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """All that a manifest says of one partition. Holds nothing that differs between two runs over the same input."""
 
     partition: str
     contract: str
     """Fingerprint of the declaration, and of the code that gives it meaning, under which it was cleaned."""
     cleaning: str
-    """Identity of this cleaning: a hash of the inputs, the contract and the erased records; the stem of its files'
-    names."""
+    """Identity of this cleaning: a hash of the inputs, the contract, the erased records, and what other partitions
+    took from it; the stem of its files' names. Files that do not depend on others keep the stem that they had alone."""
     inputs: tuple[RawFile, ...]
     books: tuple[Books, ...]
     """One for each input, in the same order."""
@@ -308,8 +371,17 @@ class PartitionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rules that at least one row broke."""
     rejects: tuple[RejectCount, ...]
     steps: tuple[StepCount, ...]
+    reviews: tuple[str, ...] = ()
+    """Ids of the imported reviews that decide on records of its inputs, sorted; see tasks/audit/review."""
+    across: Across | None = None
+    """None where duplicates are looked for within the partition only, or not at all."""
     replayed: Replayed | msgspec.UnsetType = msgspec.UNSET
     """Only of a partition of which some records were cleaned again, and the others not, under another contract."""
+
+    @property
+    def alone(self) -> str:
+        """What its cleaning would be called if there were no other partition; whatever others take from it."""
+        return self.across.alone if self.across else self.cleaning
 
     @property
     def total(self) -> Books:
@@ -358,6 +430,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replaced: dict[str, str] = {}
     """Of the version of an erasure: sha256 of each older manifest that it replaced -> sha256 of what is in its
     place, so that the chain of manifests leads over them."""
+    audits: tuple[OutputFile, ...] = ()
+    """Tables of the audits of the whole version, as it was to be when it was committed. No part of the digest: other
+    than the data they may depend on the versions before."""
     parent_sha256: str | None = None
     """sha256 of the parent's manifest as it is stored: whoever knows the newest one's knows that of all before it."""
     release: Release | msgspec.UnsetType = msgspec.UNSET

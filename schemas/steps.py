@@ -15,6 +15,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from schemas.errors import DeclarationError, UnknownNameError
+from schemas.personal_data import KINDS, Kind
 from schemas.policies import declared
 
 
@@ -155,6 +156,65 @@ class Synonyms(Step):
     changes_value: ClassVar[bool] = True
 
 
+@declared
+class Mask(Step):
+    """Replaces personal data of one kind by the name of the kind: `[EMAIL]`.
+
+    Each kind is a step of its own, so that each is counted. The repair row holds the text as it was; erasures reach it.
+    """
+
+    kind: ClassVar[Kind]
+    changes_value: ClassVar[bool] = True
+
+
+@declared
+class MaskKey(Mask):
+    """Keys, tokens and passwords."""
+
+    name: ClassVar[str] = "mask_key"
+    kind: ClassVar[Kind] = "key"
+
+
+@declared
+class MaskEmail(Mask):
+    """E-mail addresses."""
+
+    name: ClassVar[str] = "mask_email"
+    kind: ClassVar[Kind] = "email"
+
+
+@declared
+class MaskIban(Mask):
+    """Account numbers with a country, a length and a checksum that fit."""
+
+    name: ClassVar[str] = "mask_iban"
+    kind: ClassVar[Kind] = "iban"
+
+
+@declared
+class MaskCard(Mask):
+    """Card numbers with an issuer, a length and a checksum that fit."""
+
+    name: ClassVar[str] = "mask_card"
+    kind: ClassVar[Kind] = "card"
+
+
+@declared
+class MaskIp(Mask):
+    """IP addresses, of versions 4 and 6."""
+
+    name: ClassVar[str] = "mask_ip"
+    kind: ClassVar[Kind] = "ip"
+
+
+@declared
+class MaskPhone(Mask):
+    """Telephone numbers with a country's code, or as they are written in North America."""
+
+    name: ClassVar[str] = "mask_phone"
+    kind: ClassVar[Kind] = "phone"
+
+
 def strip(*columns: str) -> Strip:
     """Removes white space around the cells of these columns; see `Strip`."""
     return Strip(columns)
@@ -206,7 +266,21 @@ def synonyms(*columns: str, spellings: dict[str, str]) -> Synonyms:
     return Synonyms(columns, spellings=spellings)
 
 
-_KNOWN = {step.name for step in Step.__subclasses__()}
+def mask(*columns: str, kinds: tuple[Kind, ...] | list[Kind] = KINDS) -> tuple[Mask, ...]:
+    """Masks personal data, a step for each kind: `steps=(*steps.mask("text"), ...)`; see `Mask`.
+
+    Args:
+        columns: of text.
+        kinds: which; all by default, in the order in which they can't be taken for each other.
+    """
+    made = {each.kind: each for each in Mask.__subclasses__()}
+    for kind in kinds:
+        if kind not in made:
+            raise UnknownNameError.of("kind of personal data", kind, KINDS, where="steps.mask")
+    return tuple(made[kind](columns) for kind in KINDS if kind in kinds)
+
+
+_KNOWN = {step.name for step in Step.__subclasses__() if step.name} | {"mask"}
 
 
 def __getattr__(name: str) -> object:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.records import Books, DriftFinding, OutputFile, RawFile, RejectCount, RuleCount, StepCount
+from schemas.audits import Audit
+from schemas.records import Across, Books, DriftFinding, OutputFile, RawFile, RejectCount, Removal, RuleCount, StepCount
 from schemas.registry import load_file
 from tasks.store.local import open_store
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 #: Column of the candidates that the conflict rule looks at: whether another record has the same key and other content.
 CONFLICT = "_conflict"
+#: The same of the label rule: whether the row's label looks wrong.
+MISLABELLED = "_mislabelled"
+#: As `_conflict`, for the rule that looks at doubtful pairs of entities.
+REVIEW = "_review"
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,6 +43,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run_id: str
     reason: str = "run"
     dry_run: bool = False
+    beside_root: str | None = None
+    """Root of the store whose partitions this one is held against; None is the store itself."""
     hold_seconds: float = 30 * 86_400.0
     """How long what a gate holds can be released."""
 
@@ -83,6 +90,8 @@ class Staged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: tuple[StepCount, ...]
     contract: str
     """Fingerprint of the declaration and the code under which it was read."""
+    reviews: tuple[str, ...] = ()
+    """Ids of the reviews that decide about its records."""
 
     @property
     def inputs(self) -> tuple[RawFile, ...]:
@@ -99,9 +108,17 @@ class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: tuple[RuleCount, ...]
     """Every rule about rows, those that no row broke too."""
     broken_tables: tuple[str, ...]
+    """Ids of the rules about the whole table that the clean table breaks."""
     erasures: tuple[str, ...] = ()
     """Ids of the erasures of whose records the files are free."""
-    """Ids of the rules about the whole table that the clean table breaks."""
+    audits: tuple[Audit, ...] = ()
+    """What the audits of the partition found."""
+    across: Across | None = None
+    """How the partition is held against the others."""
+    removals: tuple[Removal, ...] = ()
+    """How many records are removed as duplicates from each group that a gate is about."""
+    largest: int = 0
+    """Records of the partition that have one key, of the key with most; 0 where no gate asks."""
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,3 +138,5 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Name of what a gate holds instead of publishing it; None where nothing is held."""
     drift: dict[str, tuple[DriftFinding, ...]] = {}
     """Path of a raw file -> in which ways its columns are not the declared ones; files without any are left out."""
+    audits: tuple[Audit, ...] = ()
+    """What the declared audits found, of the partition and of the whole version."""

@@ -53,7 +53,8 @@ ONLY_IN = {
     "aiobotocore": ("tasks/store/*",),
     "botocore": ("tasks/store/*",),
     "deltalake": ("tasks/export/delta.py",),
-    "duckdb": ("flows/demo*",),
+    "duckdb": ("flows/demo*", "tasks/dedupe/entities/linkage.py"),
+    "splink": ("tasks/dedupe/entities/linkage.py",),
     "pandas": ("flows/demo*",),
 }
 #: Of schemas and tasks, the modules that are not pure. Every other one takes values and gives values.
@@ -75,9 +76,14 @@ SHELL = (
     "tasks/ingest/bucket.py",  # does so in a bucket
     "tasks/ingest/workbook*.py",  # reads a workbook in a process of its own
     "tasks/export/delta.py",  # as stage
+    "tasks/export/fit.py",  # as stage
+    "tasks/export/load.py",  # reads what fit wrote
     "tasks/job.py",  # loads the declaration that it names
     "tasks/publish/commit.py",  # the one act of publishing is one of the store
     "tasks/publish/contract.py",  # hashes the code that gives a declaration its meaning
+    "tasks/publish/likenesses.py",  # as survivors
+    "tasks/publish/survivors.py",  # reads a version's partitions beside each other
+    "tasks/publish/reconcile.py",  # reads the partitions that share keys, and writes them anew
     "tasks/publish/originals.py",  # opens raw files in the dump or in the archive
     "tasks/publish/release.py",  # as commit
     "tasks/publish/rollback.py",  # as commit
@@ -85,6 +91,7 @@ SHELL = (
     "tasks/publish/written.py",  # reads back what was written
     "tasks/report/explain.py",  # finds one record in the ledger and in its dump
     "tasks/report/quarantine.py",  # reads the ledger
+    "tasks/report/duplicates.py",  # as quarantine
 )
 #: Modules of files, programs and networks, of the clock and of chance; `pathlib` save its pure half.
 IMPURE = (

@@ -116,7 +116,8 @@ DATASET = Dataset(
             reason="The Canadair CF-5 has two engines.",
         ),
     ),
-    dedupe=Dedupe(key=("tailnum",), keep="first"),
+    # Each dump is the whole register: yesterday's aircraft come again in every one of them.
+    dedupe=Dedupe(key=("tailnum",), keep="first", across="partition"),
     severities={
         "embraer_190_is_large": Severity.WARN,  # the rest of the row is right
         "fan_is_modern": Severity.WARN,  # an old one that still flies is improbable, not impossible

@@ -91,7 +91,7 @@ def _standing(
     contract: str,
 ) -> Standing:
     state, reason = _against(raw, entry, contract)
-    before = entry.cleaning if entry else None
+    before = entry.alone if entry else None
     held = None
     if hold and hold.before == before:
         held, (old, why) = hold, _against(raw, hold.entry, contract)

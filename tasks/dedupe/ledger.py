@@ -13,15 +13,35 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from schemas.records import DUPLICATE_OF, FILE, INPUT, LENGTH, LINE, OFFSET, RAW, REASONS, RECORD, RULES, SOURCE
+from schemas.records import (
+    CLUSTER,
+    CONFLICTS_WITH,
+    DIFFERING,
+    DUPLICATE_OF,
+    FILE,
+    INPUT,
+    KIND,
+    LENGTH,
+    LINE,
+    OFFSET,
+    RAW,
+    REASONS,
+    RECORD,
+    RULES,
+    SHARED,
+    SHINGLES,
+    SIMILARITY,
+    SOURCE,
+    WEIGHT,
+)
+from tasks.dedupe.stars import EVIDENCE, without_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from schemas.policies import Dedupe, Near
     from schemas.records import RawFile
 
-#: The other record of a conflict, as `winnow explain` takes it; null where there is none.
-CONFLICTS_WITH = "_conflicts_with"
 #: Rule of a record whose whole file came a second time.
 REDELIVERED = "file.redelivered"
 
@@ -61,18 +81,28 @@ def quarantine_rows(decoded: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFra
 
 
 def duplicate_rows(
-    records: pl.LazyFrame, inputs: Sequence[RawFile], key: str, columns: Sequence[str], *, conflicts: bool
+    records: pl.LazyFrame,
+    inputs: Sequence[RawFile],
+    key: str,
+    columns: Sequence[str],
+    *,
+    conflicts: bool,
+    dedupe: Dedupe | None = None,
 ) -> pl.LazyFrame:
     """Records that did not survive, each with the record it is a duplicate of.
 
     Args:
-        records: the records with `_file` and `_source`, the survivor's `_of_input` and `_of_record`, and `_differs`.
+        records: the records with `_file` and `_source`, the survivor's `_of_input` and `_of_record`, `_differs`,
+            `_differing` and `_cluster`.
         inputs: the raw files, by the number in `_input`.
         key: name of the key, for the rule ids.
         columns: the data set's columns.
         conflicts: whether a row that differs from its survivor is named as a conflict too.
+        dedupe: the policy, where it looks for other duplicates than equal keys.
     """
     rules, reasons = [pl.lit(f"{key}.duplicate")], [pl.lit("another record has the same key and survives")]
+    if dedupe:
+        rules, reasons = [_by_kind(dedupe, 0, rules[0])], [_by_kind(dedupe, 1, reasons[0])]
     if conflicts:
         rules.append(pl.when("_differs").then(pl.lit(f"{key}.conflict")))
         reasons.append(pl.when("_differs").then(pl.lit("the surviving record has other content")))
@@ -81,17 +111,44 @@ def duplicate_rows(
         pl.concat_list(rules).list.drop_nulls().alias(RULES),
         pl.concat_list(reasons).list.drop_nulls().alias(REASONS),
         record_id("_of_input", "_of_record", inputs).alias(DUPLICATE_OF),
+        DIFFERING,
+        CLUSTER,
+        *(EVIDENCE if dedupe else ()),
         *columns,
     )
 
 
-def redelivered_rows(rows: pl.LazyFrame, first_path: str, columns: Sequence[str]) -> pl.LazyFrame:
+def _by_kind(dedupe: Dedupe, which: int, exact: pl.Expr) -> pl.Expr:
+    """The rule (0) or the reason (1) of a duplicate, as its kind has it."""
+    told = exact
+    if dedupe.near:
+        near = (pl.lit(f"{dedupe.near.column}.near_duplicate"), _alike(dedupe.near))
+        told = pl.when(pl.col(KIND) == "near").then(near[which]).otherwise(told)
+    if dedupe.entities:
+        share, weight = pl.col(SIMILARITY).round(6), pl.col(WEIGHT).round(2)
+        reason = "another record is about the same entity with probability {}, by a match weight of {}"
+        entity = (pl.lit("entities.duplicate"), pl.format(reason, share, weight))
+        told = pl.when(pl.col(KIND) == "entity").then(entity[which]).otherwise(told)
+    return told
+
+
+def _alike(near: Near) -> pl.Expr:
+    """How similar a text is to the one that survives, in words."""
+    unit = f"{near.characters} characters" if near.characters else f"{near.words} words"
+    whole = "of the shorter text" if near.containment else "of both texts"
+    return pl.format("a similar text survives: {} of {} runs of " + f"{unit} {whole}", SHARED, SHINGLES)
+
+
+def redelivered_rows(
+    rows: pl.LazyFrame, first_path: str, columns: Sequence[str], *, evidence: bool = False
+) -> pl.LazyFrame:
     """The records of a file that came twice, parsed and rejected ones alike, as duplicates of the first delivery's.
 
     Args:
         rows: the second delivery's records or rejects, with `_file` and `_source`; raw cells where they have any.
         first_path: path of the first delivery.
         columns: the data set's columns.
+        evidence: whether the policy looks for other duplicates than equal keys.
     """
     have = rows.collect_schema().names()
     return rows.select(
@@ -99,6 +156,10 @@ def redelivered_rows(rows: pl.LazyFrame, first_path: str, columns: Sequence[str]
         pl.concat_list(pl.lit(REDELIVERED)).alias(RULES),
         pl.concat_list(pl.lit(f"the file has the same bytes as {first_path}")).alias(REASONS),
         pl.format("{}:{}", pl.col(FILE), pl.col(RECORD)).alias(DUPLICATE_OF),
+        # A copy differs in nothing; of which cluster the first one is, only its own row tells.
+        pl.lit([], pl.List(pl.String)).alias(DIFFERING),
+        pl.lit(None, pl.String).alias(CLUSTER),
+        *(without_evidence() if evidence else ()),
         *(pl.col(name) if name in have else pl.lit(None, pl.String).alias(name) for name in columns),
     )
 

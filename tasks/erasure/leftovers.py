@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from schemas.records import Role
 from tasks.erasure.search import belonging, mentioning
 from tasks.store.lease import lease
-from tasks.store.paths import data_prefix, lease_prefix, report_prefix, staging_root, unquote
+from tasks.store.paths import data_prefix, failure_prefix, lease_prefix, report_prefix, staging_root, unquote
 from tasks.store.scan import scan
 from tasks.store.staging import staging
 from tasks.store.upkeep import UPKEEP
@@ -49,6 +51,13 @@ def _without(line: str, ids: Collection[str], needles: Needles) -> str:
     return "(erased)" if needles.in_text(line) else line
 
 
+def failures(store: Store, dataset: str, needles: Needles) -> Iterator[str]:
+    """Records of failed cleanings whose message mentions the person, as one about a dump without a header may."""
+    for key in store.list(failure_prefix(dataset)):
+        if needles.in_bytes(store.read(key)):
+            yield key
+
+
 def unnamed(
     store: Store, dataset: str, named: Collection[str], marks: Marks, needles: Needles, plan: NormalisePlan
 ) -> Iterator[str]:
@@ -58,10 +67,15 @@ def unnamed(
     """
     for role in Role:
         for key in store.list(data_prefix(dataset, role)):
-            if key not in named:
-                rows = {role: scan(store, [key])}
-                if belonging(rows, marks, plan) or mentioning(rows, needles):
-                    yield key
+            if key not in named and _holds(role, scan(store, [key]), marks, needles, plan):
+                yield key
+
+
+def _holds(role: Role, rows: pl.LazyFrame, marks: Marks, needles: Needles, plan: NormalisePlan) -> bool:
+    if role is Role.AUDIT:  # its rows need not be about single records
+        hits = rows.filter(needles.in_everything(rows.collect_schema())).select(pl.len())
+        return bool(hits.collect(engine="streaming").item())
+    return bool(belonging({role: rows}, marks, plan) or mentioning({role: rows}, needles))
 
 
 def partitions(store: Store, dataset: str) -> tuple[str, ...]:

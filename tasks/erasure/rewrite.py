@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
+from tasks.audit.stage import kept_without
+from tasks.dedupe.moves import TOUCHED, moves_id, moves_of, with_conflicts
 from tasks.erasure.copies import keep_copies, without_erased
 from tasks.erasure.journal import Replacement
 from tasks.erasure.search import frames_of
-from tasks.erasure.withdrawal import withdrawn
+from tasks.erasure.withdrawal import is_one_of, placed, withdrawn
 from tasks.publish.balance import FATES, check_balance
 from tasks.publish.contract import cleaning_id
 from tasks.publish.originals import original
+from tasks.publish.reconcile import files_in_order, in_order
 from tasks.publish.written import read_back, recounted
 from tasks.store.faults import legible
 from tasks.store.paths import data_key, file_key
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import BinaryIO
 
-    from schemas.records import OutputFile, PartitionEntry, RawFile, Role
+    from schemas.records import Across, OutputFile, PartitionEntry, RawFile, Role
     from tasks.store.home import Store
 
 #: Metadata of ours in a Parquet file; the rest is made anew when it is written.
@@ -57,10 +60,21 @@ def rewritten(
         withdrawal = withdrawn(frames_of(store, dataset, entry), _within(entry, erased), entry.inputs)
     made = entry
     if withdrawal.fates:
-        cleaning = cleaning_id(entry.contract, entry.inputs, withdrawal.ids)
-        files = _written(store, dataset, entry, withdrawal.frames, cleaning)
+        alone = cleaning_id(entry.contract, entry.inputs, withdrawal.ids, entry.reviews)
+        if entry.across:
+            frames = frames_of(store, dataset, entry)
+            before, after = (moves_of(each, entry.partition) for each in (frames, withdrawal.frames))
+            cleaning = moves_id(alone, in_order(after, entry.inputs))
+            across: Across | None = msgspec.structs.replace(entry.across, alone=alone)
+            rules = with_conflicts(entry.rules, entry.across.terms, before, after)
+        else:
+            cleaning, across, rules = alone, None, entry.rules
+        files = _written(store, dataset, entry, withdrawal.frames, alone, cleaning)
+        gone = is_one_of(placed(withdrawal.ids))
+        audits = kept_without(store, dataset, entry.partition, alone, entry.files, gone)
+        files = files_in_order((*files, *audits))
         books = check_balance(read_back(store, dataset, files, entry.inputs))
-        made = msgspec.structs.replace(entry, cleaning=cleaning, files=files, books=books)
+        made = msgspec.structs.replace(entry, cleaning=cleaning, files=files, books=books, across=across, rules=rules)
         made = recounted(store, dataset, made)
 
     @contextlib.contextmanager
@@ -91,12 +105,18 @@ def _within(entry: PartitionEntry, erased: Iterable[tuple[str, int]]) -> list[tu
 
 
 def _written(
-    store: Store, dataset: str, entry: PartitionEntry, frames: Mapping[Role, pl.LazyFrame], cleaning: str
+    store: Store,
+    dataset: str,
+    entry: PartitionEntry,
+    frames: Mapping[Role, pl.LazyFrame],
+    alone: str,
+    cleaning: str,
 ) -> tuple[OutputFile, ...]:
-    keys = {role: data_key(dataset, role, entry.partition, cleaning) for role in frames}
+    names = {role: cleaning if role in TOUCHED else alone for role in frames}
+    keys = {role: data_key(dataset, role, entry.partition, name) for role, name in names.items()}
     metadata = {keys[file.role]: _metadata(store, dataset, file) for file in entry.files if file.role in keys}
     sink_all(store, {keys[role]: frame for role, frame in frames.items()}, metadata=metadata)
-    return published_files(store, dataset, keys)
+    return files_in_order(published_files(store, dataset, keys))
 
 
 def _metadata(store: Store, dataset: str, file: OutputFile) -> dict[str, str]:

@@ -13,6 +13,7 @@ import polars as pl
 
 from schemas.errors import VersionNotFoundError
 from schemas.records import FILE, RAW, RECORD, Role
+from tasks.dedupe.moves import TOUCHED
 from tasks.erasure.matching import in_bytes, in_cells, in_typed
 from tasks.erasure.withdrawal import is_one_of
 from tasks.publish.written import rows_of
@@ -83,7 +84,7 @@ def belonging(frames: Mapping[Role, pl.LazyFrame], marks: Marks, plan: Normalise
     found: set[tuple[str, int]] = set()
     with legible("the files of the data set"):
         for role, rows in frames.items():
-            if role is Role.CLEAN:
+            if role in TOUCHED:
                 mine = rows.filter(in_typed(marks, rows.collect_schema())).select(_ID)
                 found.update(mine.collect(engine="streaming").rows())
             elif role in (Role.QUARANTINE, Role.DUPLICATES):

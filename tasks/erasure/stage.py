@@ -39,7 +39,15 @@ from tasks.erasure.sweep import left_over
 from tasks.publish.commit import commit, encoded
 from tasks.publish.digest import version_digest
 from tasks.store.documents import decoded
-from tasks.store.paths import archive_prefix, erasure_key, file_key, receipt_key, receipt_prefix, version_key
+from tasks.store.paths import (
+    archive_prefix,
+    erasure_key,
+    file_key,
+    index_prefix,
+    receipt_key,
+    receipt_prefix,
+    version_key,
+)
 from tasks.store.upkeep import check_upkeep, upkeep
 from tasks.store.versions import head, list_versions
 
@@ -178,6 +186,8 @@ class _Erasing:
             manifest,
             partitions=partitions,
             digest=version_digest(self.name, partitions),
+            # They were computed from the person's records, too.
+            audits=(),
             erasures=tuple(sorted({*manifest.erasures, self.journal.id})),
         )
 
@@ -185,7 +195,9 @@ class _Erasing:
         commit(
             self.store,
             self.name,
+            # What the person's records took from other partitions is given back with it.
             change=lambda partitions: _mapped(partitions, new),
+            keeps_up=True,
             reason="erasure",
             run_id=self.run_id,
             contract=newest.contract,
@@ -196,8 +208,10 @@ class _Erasing:
 
     def clean_up(self) -> None:
         """Removes what no version needs any more, and what reports and killed runs hold of the person."""
-        entries = cleanings(self.store, self.name).entries.values()
+        found = cleanings(self.store, self.name)
+        entries = found.entries.values()
         needed = {file_key(self.name, file.path) for entry in entries for file in entry.files}
+        needed |= {file_key(self.name, file.path) for manifest in found.manifests for file in manifest.audits}
         needed |= {file_key(self.name, raw.archive) for entry in entries for raw in entry.inputs if raw.archive}
         copies = set(self.store.list(archive_prefix(self.name))) - needed
         held = {raw.sha256 for entry in entries for raw in entry.inputs if raw.sha256 in self.journal.places}
@@ -208,9 +222,14 @@ class _Erasing:
         self._note_changed({**reports, **dict.fromkeys([*unnamed, *sorted(copies)])})
         for key, data in reports.items():
             self.store.replace(key, data)
+        # It holds hashes of keys, and is made anew by the next run that needs it.
+        for key in self.store.list(index_prefix(self.name)):
+            self.store.delete(key)
         old = {file_key(self.name, file.path) for each in self.journal.replacements for file in each.before}
         check_upkeep(self.store, self.name, self.run_id)
         for key in sorted((old | set(unnamed) | copies) - needed):
+            self.store.delete(key)
+        for key in leftovers.failures(self.store, self.name, finding.needles):
             self.store.delete(key)
         for partition in leftovers.partitions(self.store, self.name):
             with contextlib.suppress(LeaseHeldError):  # a run that is under way clears its own

@@ -78,6 +78,16 @@ def is_one_of(erased: Iterable[tuple[str, int]]) -> pl.Expr:
     return pl.any_horizontal(of_file).fill_null(value=False) if of_file else pl.lit(value=False)
 
 
+def placed(ids: Iterable[str]) -> list[tuple[str, int]]:
+    """Records by their ids, as `Withdrawal.ids` has them.
+
+    Example:
+        >>> placed(["9f86d081:17"])
+        [('9f86d081', 17)]
+    """
+    return [(file, int(record)) for file, _, record in (each.partition(":") for each in ids)]
+
+
 def _places(rows: pl.LazyFrame, firsts: Mapping[str, str]) -> pl.LazyFrame:
     have = rows.collect_schema().names()
     # A kept record is the first delivery's.

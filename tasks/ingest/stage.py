@@ -18,6 +18,7 @@ import polars as pl
 
 from schemas.errors import DumpChangedError, GateError, shown
 from schemas.records import INPUT, RULES, RawFile, RejectCount
+from tasks.audit.review.decisions import Decided, holding
 from tasks.erasure.journal import originals_of_blanked
 from tasks.ingest.ahead import ahead
 from tasks.ingest.blocks import record_schema
@@ -29,6 +30,7 @@ from tasks.job import Job, Staged, StagedFile
 from tasks.publish.contract import contract_fingerprint
 from tasks.store.archive import path_of_copy
 from tasks.store.paths import staging_key
+from tasks.store.reviews import concerning, read_reviews
 from tasks.validate.screening import Judged, Screening
 
 if TYPE_CHECKING:
@@ -93,7 +95,11 @@ class _Staging:
         self.job, self.store, self.dataset = job, store, dataset
         self.contract = contract_fingerprint(job.declaration)
         self.originals = originals_of_blanked(store, job.dataset)
-        self.screening = Screening(dataset)
+        self.reviews = read_reviews(store, job.dataset) if dataset.labels else ()
+        self.decided = (
+            Decided(holding(self.reviews, dataset.labels.column)) if self.reviews and dataset.labels else None
+        )
+        self.screening = Screening(dataset, reviewed=self.decided is not None)
         self.files: list[StagedFile] = []
         self.reasons: collections.Counter[str] = collections.Counter()
         self.counts: collections.Counter[str] = collections.Counter()
@@ -110,11 +116,15 @@ class _Staging:
             source, columns = self.dataset.source, self.screening.names
             dtypes = self.screening.dtypes
             reader = RecordReader(stream, path=path, source=source, columns=columns, copy=text.open, dtypes=dtypes)
-            judged = self._judged(ahead(reader), number, redelivered=bool(first))
+            # What was decided is told by the file's identity, which is known before it is read only where it matters.
+            known = self._identity(path) if self.decided else ""
+            judged = self._judged(ahead(reader), number, known, redelivered=bool(first))
             for index, each in enumerate(ahead(judged)):
                 self._enter(each, f"{number:05d}-{index:05d}", keys)
                 report()
         raw = self._identified(reader.report)
+        if known and raw.sha256 != known:
+            raise DumpChangedError("it changed while it was read", where=shown(path), fix="Run it again.")
         if first and raw.sha256 != first.sha256:
             raise DumpChangedError("it changed while it was read", where=shown(path), fix="Run it again.")
         if first:
@@ -129,12 +139,17 @@ class _Staging:
         original = self.originals.get(raw.sha256)
         return msgspec.structs.replace(raw, sha256=original, blanked=raw.sha256) if original else raw
 
-    def _judged(self, blocks: Iterable[Block], number: int, *, redelivered: bool) -> Iterator[_Judged]:
+    def _identity(self, path: str) -> str:
+        found = _sha256(f"{self.job.raw_root}/{path}")
+        return self.originals.get(found, found)
+
+    def _judged(self, blocks: Iterable[Block], number: int, known: str, *, redelivered: bool) -> Iterator[_Judged]:
         numbered = (pl.lit(number, pl.UInt32).alias(INPUT), pl.all())
         for block in blocks:
             records, rejects = block.records.lazy().select(numbered), block.rejects.lazy().select(numbered).collect()
+            reviewed = self.decided.beside(records, known) if self.decided else records
             few = block.records.height <= _FEW
-            judged = self.screening.judge(records, small=few) if block.records.height and not redelivered else None
+            judged = self.screening.judge(reviewed, small=few) if block.records.height and not redelivered else None
             # Of what can be parsed again, nothing is kept but what the judge made of it.
             kept = records.collect() if redelivered or not block.has_places else None
             yield _Judged(kept, rejects, judged, redelivered)
@@ -179,7 +194,8 @@ class _Staging:
         """All of it, after the last file."""
         if not self.keys["candidates"]:
             empty = pl.DataFrame(schema={INPUT: pl.UInt32, **record_schema(self.screening.names)})
-            self._keep("none", self.screening.judge(empty.lazy()))
+            nothing = self.decided.beside(empty.lazy(), "") if self.decided else empty.lazy()
+            self._keep("none", self.screening.judge(nothing))
         return Staged(
             files=tuple(self.files),
             rejects=tuple(RejectCount(reason, records) for reason, records in sorted(self.reasons.items())),
@@ -188,6 +204,7 @@ class _Staging:
             touched=tuple(self.keys["touched"]),
             steps=self.screening.plan.step_counts(self.counts),
             contract=self.contract,
+            reviews=concerning(self.reviews, {file.raw.sha256 for file in self.files}),
         )
 
 

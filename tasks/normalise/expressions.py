@@ -15,6 +15,7 @@ import unicodedata
 import polars as pl
 
 from schemas import steps
+from schemas.personal_data import masked
 
 #: Whole numbers below this are told exactly by a float.
 _WHOLE = 2.0**53
@@ -146,3 +147,8 @@ def _booleans(step: steps.Booleans, text: pl.Expr) -> pl.Expr:
 @applied.register
 def _synonyms(step: steps.Synonyms, text: pl.Expr) -> pl.Expr:
     return text.replace(step.spellings)
+
+
+@applied.register
+def _mask(step: steps.Mask, text: pl.Expr) -> pl.Expr:
+    return masked(text, step.kind)

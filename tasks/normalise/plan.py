@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from schemas.corrections import Correction
     from schemas.dataset import Dataset
 
+#: Columns of records where decisions of reviewers are known: `relabel`, `keep` or `exclude`, the label that was
+#: decided about, the one that was decided for, and who decided it, when and why. Null for most rows.
+REVIEW_ACTION, REVIEW_EXPECT, REVIEW_VALUE, REVIEW_REASON = (
+    f"_review.{name}" for name in ("action", "expect", "value", "reason")
+)
+REVIEW_COLUMNS = (REVIEW_ACTION, REVIEW_EXPECT, REVIEW_VALUE, REVIEW_REASON)
+
 #: Schema of the repairs that `repairs` yields, beside the columns that identify the record.
 REPAIR_COLUMNS = ("column", "step", "before", "after", "reason")
 
@@ -56,7 +63,7 @@ class Change:
     step: str
     after: Callable[[pl.Expr], pl.Expr]
     is_repair: Callable[[pl.Expr, pl.Expr], pl.Expr] | None = None
-    reason: str | None = None
+    reason: str | pl.Expr | None = None
     is_misread: Callable[[pl.Expr], pl.Expr] | None = None
     only_removes: bool = False
 
@@ -101,11 +108,19 @@ class NormalisePlan:
         `plan.applied(records)` has the typed columns; `plan.touched(frame)` says which of its rows have a repair.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, *, reviewed: bool = False) -> None:
+        """Reads the declaration.
+
+        Args:
+            dataset: the data set.
+            reviewed: whether reviewers' decisions on labels are applied, too; records then have their columns.
+        """
         self.columns = dataset.columns
+        self.reviewed = dataset.labels.column if reviewed and dataset.labels else None
         self.corrections = dataset.corrections
         self.changes: Mapping[str, tuple[Change, ...]] = {
-            column.name: tuple(_changes(dataset, column.name)) for column in dataset.columns
+            column.name: tuple(_changes(dataset, column.name, reviewed=column.name == self.reviewed))
+            for column in dataset.columns
         }
 
     @property
@@ -149,6 +164,14 @@ class NormalisePlan:
             broken.setdefault(correction.column, []).append(_row_found(correction) & ~_cell_found(correction))
         return {column: functools.reduce(operator.or_, each) for column, each in broken.items()}
 
+    def reviewed_out(self, column: str) -> dict[str, pl.Expr]:
+        """For each rule about reviewers' decisions on a column: whether a row breaks it."""
+        if self.reviewed is None:
+            return {f"{column}.{check}": pl.lit(value=False) for check in ("reviewed_out", "reviewed_other")}
+        text = self.changes[column][-1].text_before
+        other = pl.col(REVIEW_ACTION).is_not_null() & text.ne_missing(pl.col(REVIEW_EXPECT))
+        return {f"{column}.reviewed_out": pl.col(REVIEW_ACTION) == "exclude", f"{column}.reviewed_other": other}
+
     def touched(self) -> pl.Expr:
         """Whether a row has at least one repaired cell."""
         return pl.any_horizontal([change.repaired for change in self.repairing] or [pl.lit(value=False)])
@@ -156,6 +179,7 @@ class NormalisePlan:
     def texts(self) -> list[pl.Expr]:
         """The texts before and after each change that repairs, all that `repairs` needs of a row."""
         pairs = [text for change in self.repairing for text in (change.text_before, change.text_after)]
+        pairs += [change.reason for change in self.repairing if isinstance(change.reason, pl.Expr)]
         return list({text.meta.output_name(): text for text in pairs}.values())
 
     def repairs(self, touched: pl.LazyFrame, identity: list[str]) -> pl.LazyFrame:
@@ -176,7 +200,7 @@ class NormalisePlan:
                 pl.lit(change.step).alias("step"),
                 change.text_before.alias("before"),
                 change.text_after.alias("after"),
-                pl.lit(change.reason, pl.String).alias("reason"),
+                _words(change.reason).alias("reason"),
                 pl.lit(number, pl.UInt32).alias("_change"),
             )
             for number, change in enumerate(self.repairing)
@@ -207,7 +231,11 @@ class NormalisePlan:
             yield from each
 
 
-def _changes(dataset: Dataset, column: str) -> Iterator[Change]:
+def _words(reason: str | pl.Expr | None) -> pl.Expr:
+    return reason if isinstance(reason, pl.Expr) else pl.lit(reason, pl.String)
+
+
+def _changes(dataset: Dataset, column: str, *, reviewed: bool) -> Iterator[Change]:
     position = 0
     for correction in dataset.corrections:
         if correction.column == column:
@@ -225,6 +253,15 @@ def _changes(dataset: Dataset, column: str) -> Iterator[Change]:
             is_misread = functools.partial(misread, step) if isinstance(step, steps.Number) else None
             after = functools.partial(applied, step)
             yield Change(column, position, step.name, after, is_repair, is_misread=is_misread)
+
+    if reviewed:
+        yield Change(column, position + 1, "review", _decided, lambda b, a: b.ne_missing(a), pl.col(REVIEW_REASON))
+
+
+def _decided(text: pl.Expr) -> pl.Expr:
+    # A decision is about what the reviewer saw: the text after all that the declaration does to it.
+    is_it = (pl.col(REVIEW_ACTION) == "relabel") & text.eq_missing(pl.col(REVIEW_EXPECT))
+    return pl.when(is_it).then(pl.col(REVIEW_VALUE)).otherwise(text)
 
 
 def _stripped(column: str) -> pl.Expr:

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 FATES = {
     Role.CLEAN: Fate.KEPT,
     Role.DUPLICATES: Fate.DUPLICATE,
+    Role.SUPERSEDED: Fate.DUPLICATE,
     Role.QUARANTINE: Fate.QUARANTINED,
+    Role.DISPUTED: Fate.QUARANTINED,
     Role.REJECTS: Fate.REJECTED,
     Role.ERASED: Fate.ERASED,
 }
@@ -334,7 +336,9 @@ def _account(counted: pl.DataFrame, number: int) -> Mapping[str, dict[str, int]]
 
 
 def _books(raw: RawFile, account: Mapping[str, dict[str, int]], repaired: int) -> Books:
-    fates = {FATES[Role(role)].value: row["records"] for role, row in account.items()}
+    fates: Counter[str] = Counter()
+    for role, row in account.items():
+        fates[FATES[Role(role)].value] += row["records"]
     return Books(records=raw.records, **fates, repaired=repaired)
 
 

@@ -9,7 +9,9 @@ apply their change to what that one published. Nobody waits for a lock, and noth
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import functools
 import hashlib
 import random
 import time
@@ -23,11 +25,13 @@ from tasks.erasure import journal
 from tasks.publish.digest import version_digest
 from tasks.store.paths import version_key
 from tasks.store.retired import is_retired
+from tasks.store.upkeep import wait_for_upkeep
 from tasks.store.versions import read_manifest, stored_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from schemas.records import OutputFile
     from tasks.store.home import Store
 
 #: Each lost race is another run's version, so that this many in a row mean that something else is wrong.
@@ -59,9 +63,15 @@ def commit(
     erasures: Iterable[str] | None = None,
     erased: Iterable[str] = (),
     replaced: Mapping[str, str] | None = None,
+    audits: tuple[OutputFile, ...] = (),
+    as_is: bool = False,
+    keeps_up: bool = False,
     release: Release | None = None,
 ) -> Committed:
     """Publishes a change as the next version, unless the newest one has the same content already.
+
+    Partitions of which the change takes records, or to which it gives some back, change with it (see `reconcile`): they
+    are held against it anew after each lost race.
 
     Args:
         store: where the data set lies.
@@ -74,46 +84,67 @@ def commit(
             is enough that none of its files was erased.
         erased: ids of erasures that this commit completes.
         replaced: sha256 of the older manifests that it replaces -> sha256 of what comes in their place.
+        audits: tables of the audits of the whole version.
+        as_is: whether the changed partitions are those of a whole version, each as the others left it.
+        keeps_up: whether the run has the right to say which versions are kept (`upkeep`); else it waits for it where it
+            writes other partitions anew.
         release: who let it be published, of a change that a gate had held.
         now: with a time zone; becomes the manifest's `created_at`, unless the newest version's is later: the clock of
             one of two machines is wrong then, and that times rise with the numbers is worth more (`version_as_of`).
 
     Raises:
+        BooksError: what was written of another partition does not add up; a defect.
+        LeaseHeldError: versions are being retired or erased for too long.
         ErasedMeanwhileError: it would bring back what was erased since the change was made.
         StoreError: the store can't be read or written, or the newest manifest is broken.
     """
-    created_at, known = as_text(now), 1
-    for attempt in range(_ATTEMPTS):
-        stored = stored_head(store, dataset, since=known)
-        newest = stored.manifest if stored else None
-        known = newest.version if newest else 1
-        partitions = dict(sorted(change(dict(newest.partitions) if newest else {}).items()))
-        digest = version_digest(dataset, partitions)
-        before = newest.erasures if newest else ()
-        _check_erased(store, dataset, partitions, newest, erasures)
-        if newest and newest.digest == digest and set(erased) <= set(before) and not replaced:
-            # Its own run finds it here when it is tried again after the answer to its commit was lost.
-            return Committed(newest, published=newest.run_id == run_id)
-        candidate = Manifest(
-            dataset=dataset,
-            version=newest.version + 1 if newest else 1,
-            parent=newest.version if newest else None,
-            reason=reason,
-            run_id=run_id,
-            created_at=max(created_at, newest.created_at) if newest else created_at,
-            contract=contract,
-            digest=digest,
-            partitions=partitions,
-            erasures=tuple(sorted({*before, *erased})),
-            replaced=dict(replaced or {}),
-            release=release or msgspec.UNSET,
-        )
-        candidate = chained(candidate, stored.data if stored else None)
-        if _published(store, candidate):
-            return Committed(candidate, published=True)
-        # Cut by chance: runs that lost the same race must not meet again in the next one.
-        time.sleep(random.uniform(0, min(_PAUSE * (attempt + 1), _LONGEST_PAUSE)))  # noqa: S311  # no secret
-    raise StoreError(
+    with contextlib.ExitStack() as stack:
+        created_at = as_text(now)
+        known = 1
+        guard = functools.cache(lambda: None if keeps_up else wait_for_upkeep(stack, store, dataset, run_id))
+        for attempt in range(_ATTEMPTS):
+            stored = stored_head(store, dataset, since=known)
+            newest = stored.manifest if stored else None
+            known = newest.version if newest else 1
+            held = newest.partitions if newest else {}
+            partitions = change(dict(held))
+            # Of files that an erasure removed, none can be read below.
+            _check_erased(store, dataset, partitions, newest, erasures)
+            if not as_is:
+                from tasks.publish.reconcile import reconciled  # imports polars
+
+                partitions = reconciled(store, dataset, held, partitions, guard=guard)
+            partitions = dict(sorted(partitions.items()))
+            digest = version_digest(dataset, partitions)
+            before = newest.erasures if newest else ()
+            if newest and newest.digest == digest and set(erased) <= set(before) and not replaced:
+                # Its own run finds it here when it is tried again after the answer to its commit was lost.
+                return Committed(newest, published=newest.run_id == run_id)
+            candidate = Manifest(
+                dataset=dataset,
+                version=newest.version + 1 if newest else 1,
+                parent=newest.version if newest else None,
+                reason=reason,
+                run_id=run_id,
+                created_at=max(created_at, newest.created_at) if newest else created_at,
+                contract=contract,
+                digest=digest,
+                partitions=partitions,
+                erasures=tuple(sorted({*before, *erased})),
+                replaced=dict(replaced or {}),
+                release=release or msgspec.UNSET,
+                audits=audits,
+            )
+            candidate = chained(candidate, stored.data if stored else None)
+            if _published(store, candidate):
+                return Committed(candidate, published=True)
+            # Cut by chance: runs that lost the same race must not meet again in the next one.
+            time.sleep(random.uniform(0, min(_PAUSE * (attempt + 1), _LONGEST_PAUSE)))  # noqa: S311  # no secret
+    raise _lost_races(dataset)
+
+
+def _lost_races(dataset: str) -> StoreError:
+    return StoreError(
         f"lost {_ATTEMPTS} races in a row for the next version",
         where=dataset,
         fix="See who commits so often with `winnow versions`, then run again: all but the commit is done.",

@@ -42,8 +42,14 @@ _CODE = (
     "tasks/validate",
     "tasks/dedupe",
     "tasks/store/sinks.py",
+    "tasks/publish/splits.py",
     *_ERASING,
 )
+#: What decides on the bytes of an audit's tables, and on rows that it sets aside, where a declaration names the policy.
+_AUDITS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "Labels": (("tasks/audit/labels", "tasks/audit/review"), ("numpy", "scipy", "scikit-learn")),
+    "Annotators": (("tasks/audit/annotators",), ("numpy", "scipy", "crowd-kit")),
+}
 #: In these folders, what has no say: other declarations, and wrappers that only call.
 _SILENT = ("schemas/datasets/", "/task.py")
 #: What does as the code says; the other libraries move bytes only.
@@ -58,7 +64,8 @@ def contract_fingerprint(declaration: str | Path) -> str:
     Raises:
         DeclarationError: the file can't be read or is no Python.
     """
-    return _fingerprint(_declared(_read(declaration), str(declaration)), *_installed())
+    text = _read(declaration)
+    return _fingerprint(_declared(text, str(declaration)), *_installed(_audits_in(text)))
 
 
 def contract_of(dataset: Dataset, declaration: str | Path) -> Contract:
@@ -77,7 +84,7 @@ def contract_of(dataset: Dataset, declaration: str | Path) -> Contract:
     from schemas.policies import Source
 
     text = _read(declaration)
-    code, libraries = _installed()
+    code, libraries = _installed(_audits_in(text))
     return Contract(
         dataset=dataset.name,
         declaration=importlib.util.decode_source(text),
@@ -114,7 +121,7 @@ def fingerprint_of(contract: Contract) -> str:
 
 def as_installed(contract: Contract) -> Contract:
     """The same declaration with the code and the libraries that are installed."""
-    code, libraries = _installed()
+    code, libraries = _installed(_audits_in(contract.declaration.encode()))
     return msgspec.structs.replace(contract, code=dict(code), libraries=dict(libraries))
 
 
@@ -129,13 +136,16 @@ def reading_of(contract: Contract) -> Source:
     return Source(**contract.source)
 
 
-def cleaning_id(contract: str, inputs: Sequence[RawFile], erased: Iterable[str] = ()) -> str:
+def cleaning_id(
+    contract: str, inputs: Sequence[RawFile], erased: Iterable[str] = (), reviews: Sequence[str] = ()
+) -> str:
     """Identity of a cleaning, 16 hexadecimal digits: what its files hold depends on nothing else.
 
     Args:
         contract: the fingerprint.
         inputs: the raw files, in the order in which they were read.
         erased: ids of their records that are erased.
+        reviews: ids of the reviews that decide about their records.
 
     Example:
         >>> cleaning_id("c" * 32, ())
@@ -144,7 +154,9 @@ def cleaning_id(contract: str, inputs: Sequence[RawFile], erased: Iterable[str] 
     # What may change of a raw file without its records.
     bare = (msgspec.structs.replace(raw, chunks="", archive=None, blanked=None) for raw in inputs)
     told = (msgspec.json.encode(raw, order="sorted").decode() for raw in bare)
-    return _hashed([contract, *told, *sorted(erased)])[:16]
+    # In a list of its own, so that it can't be taken for an id of a record.
+    decided = [sorted(reviews)] if reviews else []
+    return _hashed([contract, *told, *sorted(erased), *decided])[:16]
 
 
 def _read(declaration: str | Path) -> bytes:
@@ -171,16 +183,36 @@ def _fingerprint(declared: str, code: Mapping[str, str], libraries: Mapping[str,
     return _hashed([declared, libraries, code])[:32]
 
 
+def _audits_in(text: bytes) -> tuple[str, ...]:
+    """The policies of audits that a declaration names."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):  # told where the declaration is hashed
+        return ()
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return tuple(name for name in _AUDITS if name in names)
+
+
 @functools.cache
-def _installed() -> tuple[Mapping[str, str], Mapping[str, str]]:
+def _installed(audits: tuple[str, ...] = ()) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """The modules that give meaning, with a hash of theirs, and the libraries with their versions."""
-    trees = {path.relative_to(_ROOT).as_posix(): ast.parse(path.read_bytes()) for path in _code_files()}
+    places = [*_CODE, *(place for audit in audits for place in _AUDITS[audit][0])]
+    trees = {path.relative_to(_ROOT).as_posix(): ast.parse(path.read_bytes()) for path in _code_files(places)}
     code = {name: _hashed([_meaning(tree)]) for name, tree in trees.items()}
-    return code, {library: importlib.metadata.version(library) for library in _LIBRARIES}
+    wanted = dict.fromkeys([*_LIBRARIES, *(library for audit in audits for library in _AUDITS[audit][1])])
+    return code, {library: _version(library) for library in wanted}
 
 
-def _code_files() -> Iterator[Path]:
-    for place in map(_ROOT.joinpath, _CODE):
+def _version(library: str) -> str:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:  # of an extra
+        return "not installed"
+
+
+def _code_files(places: Iterable[str]) -> Iterator[Path]:
+    for place in map(_ROOT.joinpath, places):
         for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             if not any(silent in f"/{path.relative_to(_ROOT).as_posix()}" for silent in _SILENT):
                 yield path

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _ROLE, _REFUSED = "_role", "_refused"
 _THERE = "_there"
 #: In these files there are no bytes of a record.
-_WITHOUT_BYTES = (Role.CLEAN, Role.ERASED)
+_WITHOUT_BYTES = (Role.CLEAN, Role.SUPERSEDED, Role.DISPUTED, Role.ERASED)
 #: In these files stand the cells of a record beside its place, as they were read.
 _WITH_CELLS = (Role.QUARANTINE, Role.DUPLICATES)
 

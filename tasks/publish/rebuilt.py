@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.errors import shown
+from schemas.records import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -154,9 +155,15 @@ def _of_books(before: msgspec.Struct, now: msgspec.Struct) -> Iterator[str]:
 
 
 def _of_files(published: PartitionEntry, again: PartitionEntry) -> Iterator[str]:
-    before, now = ({file.role: file for file in entry.files} for entry in (published, again))
-    for role in sorted(before.keys() | now.keys()):
-        yield from _of_file(role.value, before.get(role), now.get(role))
+    before, now = ({_kind(file): file for file in entry.files} for entry in (published, again))
+    for kind in sorted(before.keys() | now.keys()):
+        yield from _of_file(kind, before.get(kind), now.get(kind))
+
+
+def _kind(file: OutputFile) -> str:
+    """The role of a file, and of an audit's table which it is."""
+    table = file.path.rpartition("/")[2].removesuffix(".parquet").partition("-")[2]
+    return f"{file.role.value} {table}" if file.role is Role.AUDIT else file.role.value
 
 
 def _of_file(role: str, before: OutputFile | None, now: OutputFile | None) -> Iterator[str]:

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+#: What is quarantined, and what is a duplicate.
+_SET_ASIDE = (Role.QUARANTINE, Role.DISPUTED)
+_DUPLICATE = (Role.DUPLICATES, Role.SUPERSEDED)
+
+
 def recount(rows: Mapping[Role, pl.LazyFrame], entry: PartitionEntry) -> Iterator[str]:
     """Everything in which a partition's ledger and its manifest differ, one sentence each.
 
@@ -56,7 +61,7 @@ def recounted(rows: Mapping[Role, pl.LazyFrame], entry: PartitionEntry) -> Parti
     warn, and cells of which only the writing changed.
     """
     ledger = _Ledger(rows)
-    broken, rejected, repaired = ledger.by_rule(Role.QUARANTINE), ledger.by_rule(Role.REJECTS), ledger.repairs()
+    broken, rejected, repaired = ledger.by_rule(*_SET_ASIDE), ledger.by_rule(Role.REJECTS), ledger.repairs()
     rules = [_recounted_rule(rule, broken) for rule in entry.rules]
     steps = [_recounted_step(step, repaired) for step in entry.steps]
     return msgspec.structs.replace(
@@ -85,11 +90,12 @@ class _Ledger:
     def __init__(self, rows: Mapping[Role, pl.LazyFrame]) -> None:
         self.rows = rows
 
-    def by_rule(self, role: Role) -> dict[str, int]:
-        """How many rows of a role broke each rule."""
-        if role not in self.rows:
+    def by_rule(self, *roles: Role) -> dict[str, int]:
+        """How many rows of some roles broke each rule."""
+        rules = [self.rows[role].select(pl.col(RULES).explode()) for role in roles if role in self.rows]
+        if not rules:
             return {}
-        counts = self.rows[role].select(pl.col(RULES).explode()).drop_nulls().group_by(RULES).len()
+        counts = pl.concat(rules).drop_nulls().group_by(RULES).len()
         return dict(counts.collect(engine="streaming").rows())
 
     def repairs(self) -> dict[str, int]:
@@ -107,7 +113,7 @@ class _Ledger:
 
 
 def _rules(ledger: _Ledger, entry: PartitionEntry) -> Iterator[str]:
-    set_aside = ledger.by_rule(Role.QUARANTINE)
+    set_aside = ledger.by_rule(*_SET_ASIDE)
     said = {rule.id: rule for rule in entry.rules}
     if len(said) < len(entry.rules):
         yield "a rule is counted twice"
@@ -148,13 +154,15 @@ def _without_reasons(ledger: _Ledger, entry: PartitionEntry) -> Iterator[str]:
     # A row of a columnar file has no bytes of its own.
     columnar = [raw.sha256 for raw in entry.inputs if raw.text_size is None]
     rawless = pl.col(RAW).is_null() & ~pl.col(FILE).is_in(columnar)
-    for role in (Role.QUARANTINE, Role.REJECTS, Role.DUPLICATES):
+    for role in (*_SET_ASIDE, *_DUPLICATE, Role.REJECTS):
         if unreasoned := ledger.number(role, unexplained):
             yield f"{unreasoned:,} rows in {role.value} have no rule, or not a reason for each"
-        if lost := ledger.number(role, rawless):
+        # A row that other partitions took away is one of the clean table, which has no bytes of its record.
+        if role not in (Role.SUPERSEDED, Role.DISPUTED) and (lost := ledger.number(role, rawless)):
             yield f"{lost:,} rows in {role.value} have no raw bytes"
-    if alone := ledger.number(Role.DUPLICATES, pl.col(DUPLICATE_OF).is_null()):
-        yield f"{alone:,} rows in duplicates don't name the record that they duplicate"
+    for role in _DUPLICATE:
+        if alone := ledger.number(role, pl.col(DUPLICATE_OF).is_null()):
+            yield f"{alone:,} rows in {role.value} don't name the record that they duplicate"
 
 
 def _strange_repairs(ledger: _Ledger, entry: PartitionEntry) -> Iterator[str]:

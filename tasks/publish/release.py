@@ -20,7 +20,7 @@ from schemas.records import Release
 from tasks.audit.gates import in_words
 from tasks.audit.kept import Decision, Hold
 from tasks.publish.commit import as_text, check_known, commit
-from tasks.store.holds import decide, decided, decision_on, read_hold
+from tasks.store.holds import already, decide, decision_on, read_hold
 from tasks.store.lease import lease
 from tasks.store.paths import file_key
 from tasks.store.versions import head
@@ -110,7 +110,7 @@ def discard(
     with _alone(store, hold, run_id, dry_run=dry_run):
         made = decision_on(store, hold)
         if made and made.act == "release":
-            raise decided(hold, made)
+            raise already(hold, made)
         if not dry_run:
             decide(store, hold, decision)
     return msgspec.structs.replace(_done(hold, made or decision, None), dry_run=dry_run)
@@ -128,7 +128,7 @@ def _check(store: Store, hold: Hold, newest: Manifest | None, now: dt.datetime) 
     """Sees that what was held can still be published as it was."""
     made = decision_on(store, hold)
     if made and made.act == "discard":
-        raise decided(hold, made)
+        raise already(hold, made)
     if hold.is_over(now):
         raise _gone(hold, f"it could be released until {hold.expires_at}")
     _changed(hold, dict(newest.partitions) if newest else {})
@@ -144,7 +144,7 @@ def _changed(hold: Hold, partitions: Change) -> Change:
         HoldGoneError: the partition is not any more what it was when it was held.
     """
     present = partitions.get(hold.partition)
-    if (present.cleaning if present else None) != hold.before and present != hold.entry:
+    if (present.alone if present else None) not in (hold.before, hold.entry.alone):
         raise _gone(hold, "another cleaning of the partition was published since it was held")
     return {**partitions, hold.partition: hold.entry}
 

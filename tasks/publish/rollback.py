@@ -74,6 +74,7 @@ def rollback(
             store,
             dataset,
             change=lambda _: dict(target.partitions),
+            as_is=True,
             reason="rollback",
             run_id=run_id,
             contract=target.contract,

@@ -15,6 +15,8 @@ from schemas.errors import DeclarationError, StoreError
 from schemas.records import Books, PartitionEntry, Role, RuleCount
 from tasks.audit import gates
 from tasks.audit.kept import Hold
+from tasks.audit.stage import Kept, audit_version, stopped_by
+from tasks.audit.wipeout import wiped_out
 from tasks.erasure.copies import keep_copies, without_erased
 from tasks.ingest.listing import open_raw
 from tasks.ingest.stage import same_files
@@ -27,11 +29,13 @@ from tasks.store import archive
 from tasks.store.contracts import keep_contract
 from tasks.store.holds import keep_hold, read_holds
 from tasks.store.lease import check_lease
+from tasks.store.reviews import concerning, read_reviews
 from tasks.store.versions import head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from schemas.audits import Audit
     from schemas.dataset import Dataset
     from schemas.records import Manifest
     from tasks.store.home import Store
@@ -50,6 +54,9 @@ def unchanged(job: Job, store: Store, dataset: Dataset) -> Outcome | None:
         return None
     if not same_files(job, dataset, entry.inputs):
         return None
+    reviews = read_reviews(store, job.dataset) if dataset.labels else ()
+    if entry.reviews != concerning(reviews, {raw.sha256 for raw in entry.inputs}):
+        return None
     if _missing_copies(store, job.dataset, entry):
         return None  # cleaning again publishes nothing, but keeps the copies anew
     return _outcome(dataset, newest, entry, "unchanged since then: nothing new was published")
@@ -64,6 +71,8 @@ class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The gates that it did not pass, none of which stops it."""
     broken_tables: tuple[str, ...]
     erasures: tuple[str, ...]
+    audited: Kept = Kept()
+    """What the audits of the partition and of the version with it found, and the tables of the latter."""
     hold: Hold | None = None
     """What is kept for a person instead of being published."""
 
@@ -110,7 +119,18 @@ def prepare(
         raise DeclarationError("it changed while the partition was cleaned", where=job.declaration, fix="Run it again.")
     check_known(store, job.dataset, settled.erasures)
     entry = entry_of(job, store, staged, settled)
-    return ask_gates(job, store, dataset, entry, settled.broken_tables, settled.erasures, beside=beside)
+    removed = wiped_out(dataset.gates, settled.removals, settled.largest, hidden=dataset.personal)
+    return ask_gates(
+        job,
+        store,
+        dataset,
+        entry,
+        settled.broken_tables,
+        settled.erasures,
+        beside=beside,
+        audits=settled.audits,
+        more=tuple(removed),
+    )
 
 
 def ask_gates(
@@ -122,6 +142,8 @@ def ask_gates(
     erasures: tuple[str, ...],
     *,
     beside: Mapping[str, PartitionEntry] | None = None,
+    audits: tuple[Audit, ...] = (),
+    more: Sequence[gates.Finding] = (),
 ) -> Prepared:
     """Asks the gates about a partition whose books balance; what one of them holds is written down as held.
 
@@ -133,6 +155,8 @@ def ask_gates(
         broken_tables: ids of the rules about the whole table that are broken.
         erasures: ids of the erasures of whose records its files are free.
         beside: partitions that are to be published with this one, for what is usual.
+        audits: what the audits of the partition found.
+        more: what gates found that are about what a run removes.
 
     Raises:
         GateError: a gate stopped it.
@@ -150,8 +174,11 @@ def ask_gates(
         history=_history({**published, **(beside or {})}, job.partition),
         drift=entry.drift,
     )
+    version = audit_version(store, dataset, entry, beside=beside)
+    audits = (*audits, *version.audits)
+    found = (*found, *(gates.acted(dataset.gates, each) for each in (*more, *stopped_by(audits))))
     gates.stop(job.dataset, job.partition, found)
-    prepared = Prepared(job, entry, found, broken_tables, erasures)
+    prepared = Prepared(job, entry, found, broken_tables, erasures, Kept(audits, version.files))
     holding = tuple(finding for finding in found if finding.action == "hold")
     if not holding or job.dry_run:
         return prepared
@@ -167,7 +194,7 @@ def ask_gates(
         run_id=job.run_id,
         held_at=as_text(now),
         expires_at=as_text(now + dt.timedelta(seconds=job.hold_seconds)),
-        before=before.cleaning if before else None,
+        before=before.alone if before else None,
         erasures=erasures,
     )
     return msgspec.structs.replace(prepared, hold=keep_hold(store, hold))
@@ -217,6 +244,7 @@ def _committed(store: Store, dataset: Dataset, ready: Sequence[Prepared]) -> Com
         contract=ready[-1].entry.contract,
         now=dt.datetime.now(dt.UTC),
         erasures=sorted(erasures),
+        audits=ready[-1].audited.files,
     )
     # `winnow gc` may have taken them for a version's that was retired, until this one named them.
     keep_contract(store, contract_fingerprint(job.declaration), contract_of(dataset, job.declaration))
@@ -239,16 +267,25 @@ def _done(dataset: Dataset, prepared: Prepared, committed: Committed | None) -> 
     if prepared.hold:
         asked = "; ".join(map(gates.in_words, prepared.hold.findings))
         note = f"held as {prepared.hold.hold} until somebody decides: {asked}"
-        outcome = _outcome(dataset, None, entry, note, broken_tables=broken)
+        outcome = _outcome(dataset, None, entry, note, broken_tables=broken, audits=prepared.audited.audits)
         return msgspec.structs.replace(outcome, hold=prepared.hold.hold)
     warned = [f"published in spite of {gates.in_words(each)}" for each in prepared.findings if each.action == "warn"]
     if committed is None:
         held = [f"would be held: {gates.in_words(each)}" for each in prepared.findings if each.action == "hold"]
         note = "; ".join(["dry run: nothing was published", *held])
-        return _outcome(dataset, None, entry, note, broken_tables=broken)
+        return _outcome(dataset, None, entry, note, broken_tables=broken, audits=prepared.audited.audits)
     note = "published" if committed.published else "unchanged since then: nothing new was published"
     note = "; ".join([note, *warned])
-    return _outcome(dataset, committed.manifest, entry, note, published=committed.published, broken_tables=broken)
+    now = committed.manifest.partitions[prepared.job.partition]
+    return _outcome(
+        dataset,
+        committed.manifest,
+        now,
+        note,
+        published=committed.published,
+        broken_tables=broken,
+        audits=prepared.audited.audits,
+    )
 
 
 def held(job: Job, store: Store, dataset: Dataset) -> Outcome | None:
@@ -264,9 +301,9 @@ def held(job: Job, store: Store, dataset: Dataset) -> Outcome | None:
     entry = newest.partitions.get(job.partition) if newest else None
     for hold in read_holds(store, job.dataset, now=dt.datetime.now(dt.UTC)):
         same = hold.partition == job.partition and hold.entry.contract == contract_fingerprint(job.declaration)
-        moved = hold.before != (entry.cleaning if entry else None)
+        moved = hold.before != (entry.alone if entry else None)
         if same and not moved and same_files(job, dataset, hold.entry.inputs):
-            return _done(dataset, Prepared(job, hold.entry, hold.findings, (), (), hold), None)
+            return _done(dataset, Prepared(job, hold.entry, hold.findings, (), (), hold=hold), None)
     return None
 
 
@@ -301,6 +338,8 @@ def entry_of(job: Job, store: Store, staged: Staged, settled: Settled) -> Partit
         rules=tuple(rule for rule in settled.rules if rule.rows),
         rejects=staged.rejects,
         steps=staged.steps,
+        reviews=staged.reviews,
+        across=settled.across,
     )
     if any(file.role is Role.ERASED for file in entry.files):
         entry = recounted(store, job.dataset, entry)
@@ -316,6 +355,7 @@ def _outcome(
     *,
     published: bool = False,
     broken_tables: Sequence[str] = (),
+    audits: tuple[Audit, ...] = (),
 ) -> Outcome:
     broken = {rule.id: rule.rows for rule in entry.rules}
     again = [f"{raw.path} has the same bytes as {raw.redelivery_of}" for raw in entry.inputs if raw.redelivery_of]
@@ -332,4 +372,5 @@ def _outcome(
         rules=tuple(RuleCount(rule.id, rule.severity, broken.get(rule.id, 0)) for rule in dataset.rules),
         rejects=entry.rejects,
         drift=entry.drift,
+        audits=audits,
     )

@@ -21,6 +21,7 @@ from tasks.erasure.journal import erasures
 from tasks.publish.contract import fingerprint_of
 from tasks.publish.digest import version_digest
 from tasks.publish.originals import original
+from tasks.publish.survivors import misnamed
 from tasks.publish.written import differences, read_back, rows_of
 from tasks.store.contracts import read_contract
 from tasks.store.faults import legible
@@ -72,6 +73,9 @@ class Kind(enum.StrEnum):
     """The archived copy of a raw file is missing or has other bytes."""
     RECORDS = "records"
     """A raw file that is read again has other records than the version says, or in other places."""
+    SURVIVOR = "survivor"
+    """A row says that a record of another partition survives, or is in conflict with it, which is not so there; or that
+    the text of another record is similar to its own, which it is not to that extent."""
     CONTRACT = "contract"
     """The record of what a contract fingerprint stands for is missing, or is another one's."""
     ERASURE = "erasure"
@@ -147,6 +151,7 @@ def verify_version(
     findings, notes, reread = [*_manifest_findings(manifest), *chain], list(lineage.notes()), 0
     contracts, copies = _Contracts(store, manifest), set[str]()
     findings += contracts.findings
+    findings += [finding for file in manifest.audits for finding in _file_findings(store, dataset, file)]
     for name, entry in sorted(manifest.partitions.items()):
         progress(name, 0.0)
         damaged = list(_partition_findings(store, dataset, entry)) if _is_countable(entry) else []
@@ -157,6 +162,8 @@ def verify_version(
         findings += [*damaged, *raws.findings]
         notes += raws.notes
         reread += raws.reread
+    if not findings:  # what is damaged can't be held against anything
+        findings += [Finding(Kind.SURVIVOR, path, told) for path, told in misnamed(store, manifest)]
     entries = manifest.partitions.values()
     return VerifyReport(
         dataset=dataset,
@@ -238,6 +245,7 @@ class _Outline(msgspec.Struct):
     partitions: dict[str, _Listing]
     parent_sha256: str | None = None
     replaced: dict[str, str] = {}
+    audits: list[_Named] = []
 
 
 class _Lineage:
@@ -302,6 +310,7 @@ class _Lineage:
         listings = [listing for outline in outlines for listing in outline.partitions.values()]
         paths = {file.path for listing in listings for file in listing.files}
         paths |= {raw.archive for listing in listings for raw in listing.inputs if raw.archive}
+        paths |= {file.path for outline in self.outlines.values() if outline for file in outline.audits}
         named = {file_key(self.dataset, path) for path in paths}
         for prefix in (*(data_prefix(self.dataset, role) for role in Role), archive_prefix(self.dataset)):
             for key in self.store.list(prefix):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schemas.records import Role
 from tasks.publish import recount
 from tasks.publish.balance import balance
 from tasks.store.faults import legible
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from schemas.records import OutputFile, PartitionEntry, RawFile, Role
+    from schemas.records import OutputFile, PartitionEntry, RawFile
     from tasks.publish.balance import ReadBack
     from tasks.store.home import Store
 
@@ -55,8 +56,10 @@ def recounted(store: Store, dataset: str, entry: PartitionEntry) -> PartitionEnt
 
 
 def rows_of(store: Store, dataset: str, files: Sequence[OutputFile]) -> dict[Role, pl.LazyFrame]:
-    """The rows of each role that has files."""
+    """The rows of each role that has files; those of audits, whose files have no columns in common, are left out."""
     keys: dict[Role, list[str]] = {}
     for file in files:
+        if file.role is Role.AUDIT:
+            continue
         keys.setdefault(file.role, []).append(file_key(dataset, file.path))
     return {role: scan(store, each) for role, each in keys.items()}

@@ -19,7 +19,6 @@ import msgspec
 import polars as pl
 
 from schemas.records import (
-    DUPLICATE_OF,
     FILE,
     INPUT,
     LENGTH,
@@ -27,9 +26,9 @@ from schemas.records import (
     LINEAGE,
     OFFSET,
     RAW,
-    REASONS,
     RECORD,
     RULES,
+    Across,
     PartitionEntry,
     Replayed,
     Role,
@@ -38,7 +37,9 @@ from schemas.records import (
     StepCount,
 )
 from tasks.dedupe import ledger
+from tasks.dedupe.across import terms_of
 from tasks.dedupe.exact import PLACE
+from tasks.dedupe.moves import VALUES, given_back
 from tasks.erasure.journal import erasure_ids
 from tasks.ingest.sniffing import pinned
 from tasks.publish.balance import check_balance
@@ -48,12 +49,13 @@ from tasks.publish.originals import original
 from tasks.publish.stage import Prepared, ask_gates
 from tasks.publish.written import read_back, recounted, rows_of
 from tasks.replay.asked import OWN_REASONS, from_ledger, parsed_again
+from tasks.replay.files import Files
 from tasks.replay.report import PartitionReplay
 from tasks.replay.verdicts import Settled, settled
 from tasks.store.contracts import read_contract
 from tasks.store.paths import data_key, verdicts_key
 from tasks.store.sinks import published_files, sink_all
-from tasks.validate.reasons import counting, decode
+from tasks.validate.reasons import counting
 from tasks.validate.screening import Screening, compiled_model
 
 if TYPE_CHECKING:
@@ -68,7 +70,6 @@ if TYPE_CHECKING:
 
 #: Of how files are read, what changes no record's bytes or cells.
 _NO_PARSING = ("pattern", "null_tokens", "archive_raw", "erase_raw")
-_ORDER = "_order"
 
 
 class Asked(NamedTuple):
@@ -112,14 +113,16 @@ class _Replay:
     ) -> None:
         self.job, self.store, self.dataset, self.manifest = job, store, dataset, manifest
         self.rule, self.now = rule, now
-        self.entry = manifest.partitions[job.partition]
+        published = manifest.partitions[job.partition]
+        # What others took from it is asked for by what is published next (tasks/publish/reconcile).
+        self.entry, self.rows = given_back(published, rows_of(store, job.dataset, published.files))
         self.inputs = self.entry.inputs
-        self.rows = rows_of(store, job.dataset, self.entry.files)
         self.names = [column.name for column in dataset.columns]
         self.contract = contract_fingerprint(job.declaration)
         self.screening = Screening(dataset)
         self.rules = self.screening.rules
         self.stopping = self.rules.broken(Severity.QUARANTINE, Severity.FAIL)
+        self.files = Files(self.rows, self.inputs, dataset, self.screening)
 
     def done(self) -> Asked:
         nothing = PartitionReplay(self.job.partition, 0, whole=self.entry.contract == self.contract)
@@ -132,7 +135,10 @@ class _Replay:
         as_then = bool(before.reading) and _meaning(before) == _meaning(today)
         records = self._records(before, today, as_then=as_then)
         judged = self.screening.judge(records.lazy(), small=True)
-        verdict = settled(judged.candidates, self._kept(), self.dataset, self.rules)
+        verdict = settled(judged.candidates, self.files.kept(), self.dataset, self.rules)
+        if terms_of(self.dataset) and _in_conflict(verdict):
+            trouble = "records that pass are in conflict with each other, between which only a backfill decides"
+            return Asked(msgspec.structs.replace(nothing, trouble=trouble, why_not=trouble), None)
         why_not = "" if as_then else "cells may be read otherwise than they were"
         why_not = why_not or self._incomplete(records) or self._disturbed(verdict)
         answered = records.select(PLACE).join(verdict.claims, on=PLACE, how="anti")
@@ -156,27 +162,20 @@ class _Replay:
 
     def _unlike(self) -> str:
         """Why rows of today can't stand beside those that are kept; nothing where they can."""
+        if policy := _unknown(self.dataset):
+            return f"what {policy} decides needs all records, not those alone that were set aside"
         found = self.rows[Role.CLEAN].collect_schema()
         columns = {name: dtype for name, dtype in found.items() if name not in LINEAGE}
         if list(columns.items()) != [(column.name, column.dtype) for column in self.dataset.columns]:
             return "its columns or their types are others today"
+        if Role.QUARANTINE in self.rows and VALUES in self.rows[Role.QUARANTINE].collect_schema():
+            return "it has records in conflict with each other, between which only a backfill decides"
         return ""
-
-    def _numbered(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """Rows with the number of their raw file in `_input`; a redelivery's have the first delivery's."""
-        numbers = {raw.sha256: number for number, raw in reversed(list(enumerate(self.inputs)))}
-        table = pl.LazyFrame(
-            {FILE: list(numbers), INPUT: list(numbers.values())}, schema={FILE: pl.String, INPUT: pl.UInt32}
-        )
-        return rows.join(table, on=FILE, how="left", maintain_order="left")
-
-    def _kept(self) -> pl.LazyFrame:
-        return self._numbered(self.rows[Role.CLEAN])
 
     def _wanted(self, role: Role) -> pl.LazyFrame | None:
         if role not in self.rows:
             return None
-        rows = self._numbered(self.rows[role])
+        rows = self.files.numbered(self.rows[role])
         return rows if self.rule is None else rows.filter(pl.col(RULES).list.contains(self.rule))
 
     def _records(self, before: Contract, today: Contract, *, as_then: bool) -> pl.DataFrame:
@@ -236,13 +235,13 @@ class _Replay:
         if warned := [rule.id for rule in self.entry.rules if rule.severity is Severity.WARN and rule.id in own]:
             return f"{warned[0]} only warned when the others were cleaned"
         model = compiled_model(self.dataset)
-        broken = self._kept().with_columns(model.row_words())
+        broken = self.files.kept().with_columns(model.row_words())
         broken = broken.filter(model.broken(Severity.QUARANTINE, Severity.FAIL)).select(pl.len())
         if count := broken.collect(engine="streaming").item():
             return f"{count:,} kept rows break a rule of today"
         if Role.DUPLICATES in self.rows:
-            own = ~pl.col(RULES).list.contains(ledger.REDELIVERED)
-            rows = from_ledger(self._numbered(self.rows[Role.DUPLICATES].filter(own)), self.names)
+            first = ~pl.col(RULES).list.contains(ledger.REDELIVERED)
+            rows = from_ledger(self.files.numbered(self.rows[Role.DUPLICATES].filter(first)), self.names)
             flagged = self.screening.judge(rows, small=True).flagged
             if count := flagged.filter(self.stopping).height:
                 return f"{count:,} duplicates break a rule of today"
@@ -255,7 +254,7 @@ class _Replay:
     ) -> Prepared:
         known = erasure_ids(self.store, self.job.dataset)
         check_known(self.store, self.job.dataset, self.manifest.erasures)
-        frames = self._frames(records, judged, verdict, answered)
+        frames = self.files.frames(records, judged, verdict, answered)
         cleaning = self._cleaning(answered, whole=whole)
         keys = {role: data_key(self.job.dataset, role, self.job.partition, cleaning) for role in frames}
         described = {"winnow.rules": msgspec.json.encode(self.dataset.rules).decode()}
@@ -264,6 +263,8 @@ class _Replay:
         files = published_files(self.store, self.job.dataset, keys)
         files = (*files, *(file for file in self.entry.files if file.role is Role.ERASED))
         self._remember(answered, cleaning)
+        before = self.entry.across.terms if self.entry.across else None
+        terms = terms_of(self.dataset) if whole else before
         entry = msgspec.structs.replace(
             self.entry,
             contract=self.contract if whole else self.entry.contract,
@@ -272,6 +273,7 @@ class _Replay:
             files=files,
             rules=self._counts(judged, verdict, answered, whole=whole),
             replayed=msgspec.UNSET if whole else Replayed(self.contract, answered.height),
+            across=Across(cleaning, terms) if terms else None,
         )
         counted = recounted(self.store, self.job.dataset, entry)
         entry = _with_counts(entry, counted, _repaired(rows_of(self.store, self.job.dataset, files)))
@@ -286,78 +288,6 @@ class _Replay:
         parts = [self.entry.cleaning, self.contract, str(whole), hashlib.sha256(asked.getvalue()).hexdigest()]
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
 
-    def _named(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        return ledger.named(rows, self.inputs)
-
-    def _frames(
-        self, records: pl.DataFrame, judged: Judged, verdict: Settled, answered: pl.DataFrame
-    ) -> Mapping[Role, pl.LazyFrame]:
-        """The rows of each file of the partition."""
-        wanted = [*LINEAGE, *self.names]
-        fresh = judged.candidates.join(verdict.kept, on=PLACE, how="semi", maintain_order="left").lazy()
-        place = (pl.col(INPUT).cast(pl.UInt64) * (1 << 40) + pl.col(RECORD)).alias(_ORDER)
-        kept = self._kept().select(place, *wanted)
-        clean = kept.merge_sorted(self._named(fresh).select(place, *wanted), key=_ORDER).select(wanted)
-        frames = {Role.CLEAN: clean, Role.QUARANTINE: self._quarantine(records, judged, verdict, answered)}
-        if Role.DUPLICATES in self.rows or verdict.duplicates.height:
-            frames[Role.DUPLICATES] = self._duplicates(records, verdict)
-        gone = answered.lazy()
-        if Role.REJECTS in self.rows:
-            left = self._numbered(self.rows[Role.REJECTS]).join(gone, on=PLACE, how="anti", maintain_order="left")
-            frames[Role.REJECTS] = left.drop(INPUT)
-        touched = judged.touched.join(answered, on=PLACE, how="semi", maintain_order="left")
-        if Role.REPAIRS in self.rows or touched.height:
-            parts = [self.screening.plan.repairs(self._named(touched.lazy()), [FILE, RECORD])]
-            if Role.REPAIRS in self.rows:
-                old = self._numbered(self.rows[Role.REPAIRS]).join(gone, on=PLACE, how="anti", maintain_order="left")
-                parts.insert(0, old.drop(INPUT))
-            frames[Role.REPAIRS] = pl.concat(parts).sort(FILE, RECORD, maintain_order=True)
-        return frames
-
-    def _quarantine(
-        self, records: pl.DataFrame, judged: Judged, verdict: Settled, answered: pl.DataFrame
-    ) -> pl.LazyFrame:
-        columns = [*ledger.PLACE_OF_RECORD, *self.rules.words, ledger.CONFLICTS_WITH, *self.names]
-        none = pl.lit(None, pl.String).alias(ledger.CONFLICTS_WITH)
-        early = self._named(judged.flagged.lazy().filter(self.stopping)).with_columns(none)
-        late = self._late(records, judged, verdict)
-        order = [INPUT, *ledger.PLACE_OF_RECORD, RULES, REASONS, ledger.CONFLICTS_WITH, *self.names]
-        decoded = [decode(each.select(INPUT, *columns), self.dataset.rules).select(order) for each in (early, late)]
-        first = [decoded[0]]
-        if Role.QUARANTINE in self.rows:
-            old = self._numbered(self.rows[Role.QUARANTINE])
-            first.insert(0, old.join(answered.lazy(), on=PLACE, how="anti", maintain_order="left").select(order))
-        return pl.concat([pl.concat(first).sort(PLACE), decoded[1]]).drop(INPUT)
-
-    def _late(self, records: pl.DataFrame, judged: Judged, verdict: Settled) -> pl.LazyFrame:
-        """Records set aside for what other rows hold; the warnings that they broke on their own are reasons too."""
-        words = self.rules.words
-        found = verdict.broken.filter(self.stopping).join(verdict.claims, on=PLACE, how="anti", maintain_order="left")
-        own = found.select(PLACE).join(
-            judged.flagged.select(*PLACE, *words), on=PLACE, how="left", maintain_order="left"
-        )
-        found = found.with_columns(pl.col(word) | own.get_column(word).fill_null(0) for word in words)
-        for name, dtype in (("_other_input", pl.UInt32), ("_other_record", pl.UInt64)):
-            if name not in found.columns:
-                found = found.with_columns(pl.lit(None, dtype).alias(name))
-        rows = records.drop("_flags").join(found, on=PLACE, how="inner", maintain_order="left")
-        conflicting = ledger.record_id("_other_input", "_other_record", self.inputs)
-        return self._named(rows.lazy()).with_columns(conflicting.alias(ledger.CONFLICTS_WITH))
-
-    def _duplicates(self, records: pl.DataFrame, verdict: Settled) -> pl.LazyFrame:
-        rows = records.join(verdict.duplicates, on=PLACE, how="inner", maintain_order="left")
-        warns = all(rule.severity is Severity.WARN for rule in self.dataset.own_rules if rule.check == "conflict")
-        fresh = ledger.duplicate_rows(
-            self._named(rows.lazy()), self.inputs, self.dataset.key_name, self.names, conflicts=warns
-        )
-        if Role.DUPLICATES not in self.rows:
-            return fresh
-        again = pl.col(RULES).list.contains(ledger.REDELIVERED)
-        columns = [*ledger.PLACE_OF_RECORD, RULES, REASONS, DUPLICATE_OF, *self.names]
-        old = self.rows[Role.DUPLICATES].select(columns)
-        first = self._numbered(pl.concat([old.filter(~again), fresh])).sort(PLACE).select(columns)
-        return pl.concat([first, old.filter(again)])
-
     def _counts(
         self, judged: Judged, verdict: Settled, answered: pl.DataFrame, *, whole: bool
     ) -> tuple[RuleCount, ...]:
@@ -370,7 +300,7 @@ class _Replay:
         kept = {}
         if whole:
             model = compiled_model(self.dataset)
-            words = self._kept().with_columns(model.row_words())
+            words = self.files.kept().with_columns(model.row_words())
             kept = words.select(counting(model.rules)).collect(engine="streaming").row(0, named=True)
         found = []
         for rule in self.dataset.rules:
@@ -384,13 +314,13 @@ class _Replay:
     def _broken_before(self, answered: pl.DataFrame) -> dict[str, int]:
         if Role.QUARANTINE not in self.rows:
             return {}
-        asked = self._numbered(self.rows[Role.QUARANTINE]).join(answered.lazy(), on=PLACE, how="semi")
+        asked = self.files.numbered(self.rows[Role.QUARANTINE]).join(answered.lazy(), on=PLACE, how="semi")
         return dict(asked.select(pl.col(RULES).explode()).drop_nulls().group_by(RULES).len().collect().rows())
 
     def _remember(self, answered: pl.DataFrame, cleaning: str) -> None:
         """Keeps what was said of each record before, beside the versions, which may be retired."""
         parts = [
-            self._numbered(self.rows[role])
+            self.files.numbered(self.rows[role])
             .join(answered.lazy(), on=PLACE, how="semi", maintain_order="left")
             .select(FILE, RECORD, pl.lit(fate).alias("fate"), RULES)
             for role, fate in ((Role.QUARANTINE, "quarantined"), (Role.REJECTS, "rejected"))
@@ -410,6 +340,25 @@ class _Replay:
         self.store.create(
             verdicts_key(self.job.dataset, self.job.partition, self.entry.cleaning, cleaning), data.getvalue()
         )
+
+
+def _unknown(dataset: Dataset) -> str:
+    """The policy, if there is one, whose verdicts a replay can't give."""
+    dedupe = dataset.dedupe
+    declared = {
+        "Split": dataset.split,
+        "Labels": dataset.labels,
+        "Dedupe.Near": dedupe and dedupe.near,
+        "Entities": dedupe and dedupe.entities,
+        "Dedupe(canonical)": dedupe and dedupe.canonical,
+    }
+    return next((name for name, policy in declared.items() if policy), "")
+
+
+def _in_conflict(verdict: Settled) -> bool:
+    """Whether records are set aside for a conflict that other partitions would have to be held against."""
+    broken = verdict.broken
+    return "_other_input" in broken.columns and broken.get_column("_other_input").null_count() < broken.height
 
 
 def _repaired(rows: Mapping[Role, pl.LazyFrame]) -> dict[tuple[str, str], int]:

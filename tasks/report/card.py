@@ -51,3 +51,5 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     personal: tuple[str, ...]
     """Columns whose values are shown to nobody."""
     rules: tuple[RuleCard, ...]
+    fitness: tuple[str, ...] = ()
+    """What is asked of the table as training data: splits, coverage, leaks, drift of values."""

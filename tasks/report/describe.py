@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from schemas.errors import shown
+from schemas.fitness import TEST, VALIDATION
 from schemas.policies import Drift
 from tasks.normalise.casts import formats_of
 from tasks.normalise.plan import NormalisePlan
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from schemas.columns import ColumnSpec
     from schemas.dataset import Dataset
-    from schemas.policies import Gates, Retention, Schedule
+    from schemas.policies import Dedupe, Gates, Retention, Schedule
 
 
 def describe(dataset: Dataset, title: str, declaration: str) -> Card:
@@ -46,6 +47,7 @@ def describe(dataset: Dataset, title: str, declaration: str) -> Card:
         gates=tuple(_gates(dataset.gates)),
         retention=tuple(_retention(dataset.retention)),
         schedule=tuple(_schedule(dataset.schedule)),
+        fitness=tuple(_fitness(dataset)),
         key=dataset.dedupe.key if dataset.dedupe else (),
         personal=tuple(sorted(dataset.personal)),
         rules=tuple(
@@ -106,7 +108,23 @@ def _drift(drift: Drift) -> Iterator[str]:
 def _dedupe(dataset: Dataset) -> Iterator[str]:
     if dataset.dedupe:
         by = f" by {dataset.dedupe.by}" if dataset.dedupe.by else ""
-        yield f"by {', '.join(dataset.dedupe.key)}, keeping the {dataset.dedupe.keep.replace('_', ' ')}{by}"
+        by += f" ({', '.join(dataset.dedupe.prefer)})" if dataset.dedupe.prefer else ""
+        kept = f"keeping the {dataset.dedupe.keep.replace('_', ' ')}{by}"
+        within = ", within each partition" if dataset.dedupe.across == "partition" else ""
+        yield f"by {', '.join(dataset.dedupe.key)}, {kept}{within}"
+        yield from _dedupe_further(dataset.dedupe)
+
+
+def _dedupe_further(dedupe: Dedupe) -> Iterator[str]:
+    for name, forms in dedupe.canonical.items():
+        yield f"{name} compared whatever its {', '.join(forms)}"
+    if near := dedupe.near:
+        unit = f"{near.characters} characters" if near.characters else f"{near.words} words"
+        measure = "containment" if near.containment else "Jaccard similarity"
+        yield f"{near.column} nearly the same: {measure} of runs of {unit} at least {near.threshold}, in each partition"
+    if entities := dedupe.entities:
+        fields, rules = ", ".join(entities.fields), " or ".join(", ".join(rule) for rule in entities.blocking)
+        yield f"the same entity by {fields}: probability at least {entities.match} where {rules} are equal"
 
 
 def _retention(retention: Retention) -> Iterator[str]:
@@ -120,9 +138,29 @@ def _schedule(schedule: Schedule | None) -> Iterator[str]:
         yield f"cron {schedule.cron} in {schedule.timezone}, looking {schedule.catch_up} partitions back"
 
 
+def _fitness(dataset: Dataset) -> Iterator[str]:
+    """What is asked of the table as training data."""
+    if split := dataset.split:
+        shares = ", ".join(f"{share:.0%} {name}" for name, share in split.shares.items())
+        moments = ((TEST, split.test_from), (VALIDATION, split.validation_from))
+        times = ", ".join(f"{name} from {moment}" for name, moment in moments if moment)
+        strata = f", alike in each {split.stratify}" if split.stratify else ""
+        yield f"split by {split.at}: {times}" if split.at else f"split by {', '.join(split.keys)}: {shares}{strata}"
+    for group in dataset.coverage.groups if dataset.coverage else ():
+        floors = {"rows": group.min_rows, "share": group.min_share}
+        told = ", ".join(f"at least {floor:g} {what}" for what, floor in floors.items() if floor is not None)
+        yield f"each {group.name}: {told or 'counted'}" + (
+            f" ({dataset.coverage.action})" if told and dataset.coverage else ""
+        )
+    if leakage := dataset.leakage:
+        yield f"leaks are looked for ({leakage.action})"
+    if shift := dataset.shift:
+        yield f"drift against {shift.against} ({shift.action})"
+
+
 def _gates(gates: Gates) -> Iterator[str]:
     limits = ("max_quarantined", "max_rejected", "min_records", "max_quarantined_rise", "max_records_change")
-    for name in limits:
+    for name in (*limits, "max_cluster", "max_removed"):
         if getattr(gates, name) is not None:
             yield f"{name} = {getattr(gates, name)}"
     if gates.max_quarantined_rise is not None or gates.max_records_change is not None:

@@ -14,7 +14,25 @@ import msgspec
 import polars as pl
 
 from schemas.errors import RecordNotFoundError, StoreError, WinnowError, shown
-from schemas.records import DUPLICATE_OF, FILE, LENGTH, LINE, OFFSET, RAW, REASONS, RECORD, RULES, SOURCE, Fate, Role
+from schemas.records import (
+    CLUSTER,
+    CONFLICTS_WITH,
+    DIFFERING,
+    DUPLICATE_OF,
+    FILE,
+    LENGTH,
+    LINE,
+    OF_PARTITION,
+    OFFSET,
+    RAW,
+    REASONS,
+    RECORD,
+    RULES,
+    SOURCE,
+    Fate,
+    Role,
+)
+from tasks.dedupe.moves import TOUCHED
 from tasks.ingest.encodings import Spelling
 from tasks.ingest.streams import TextStream
 from tasks.publish.balance import FATES
@@ -61,8 +79,15 @@ class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     duplicate_of: str | None = None
+    conflicts_with: str | None = None
+    of_partition: str | None = None
+    """The partition of the record that it is a duplicate of or in conflict with, where it is another one's."""
+    cluster: str | None = None
+    """What all records have in common that have its key, in `winnow duplicates`."""
+    differing: tuple[str, ...] = ()
+    """Columns in which it differs from the record that it is a duplicate of."""
     values: dict[str, Any] | None = None
-    """The row of the clean table, when it is kept."""
+    """The row of the clean table, when it is kept, or would be but for other partitions."""
 
 
 class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,13 +187,15 @@ def _rows(
     store: Store, dataset: str, entry: PartitionEntry, is_it: pl.Expr
 ) -> Iterator[tuple[Role, str, dict[str, Any]]]:
     for file in entry.files:
+        if file.role is Role.AUDIT:
+            continue
         rows = scan(store, [file_key(dataset, file.path)]).filter(is_it).collect()
         for row in rows.iter_rows(named=True):
             yield file.role, file.path, row
 
 
 def _delivery(role: Role, path: str, row: dict[str, Any], raw: RawFile, line: int | None) -> Delivery:
-    kept = role is Role.CLEAN
+    kept = role in TOUCHED
     return Delivery(
         fate=FATES[role],
         source=row.get(SOURCE, raw.path),
@@ -179,6 +206,10 @@ def _delivery(role: Role, path: str, row: dict[str, Any], raw: RawFile, line: in
         rules=tuple(row.get(RULES) or ()),
         reasons=tuple(row.get(REASONS) or ()),
         duplicate_of=row.get(DUPLICATE_OF),
+        conflicts_with=row.get(CONFLICTS_WITH),
+        of_partition=row.get(OF_PARTITION),
+        cluster=row.get(CLUSTER),
+        differing=tuple(row.get(DIFFERING) or ()),
         values={name: value for name, value in row.items() if not name.startswith("_")} if kept else None,
     )
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from schemas.errors import UnknownNameError
 from schemas.records import FILE, LINE, RAW, REASONS, RECORD, RULES, SOURCE, Role
+from tasks.publish.balance import FATES
 from tasks.store.paths import file_key
 from tasks.store.scan import scan
 
@@ -38,7 +39,8 @@ class SetAside(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reasons: tuple[str, ...]
     raw: str | None
     cells: dict[str, str | None]
-    """Its raw cells; none for a record that could not be parsed."""
+    """Its raw cells; none for a record that could not be parsed. Of one that was taken out for what another partition
+    holds, its values."""
 
 
 class Found(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,9 +72,11 @@ def set_aside(
     total = 0
     for name in [partition] if partition is not None else sorted(manifest.partitions):
         for file in manifest.partitions[name].files:
-            if file.role not in (Role.QUARANTINE, Role.REJECTS):
+            if file.role not in (Role.QUARANTINE, Role.DISPUTED, Role.REJECTS):
                 continue
             rows = scan(store, [file_key(manifest.dataset, file.path)])
+            if file.role is Role.DISPUTED:  # a row of the clean table, until another partition's took it out
+                rows = rows.with_columns(pl.lit(None, pl.Binary).alias(RAW), pl.lit(None, pl.UInt64).alias(LINE))
             wanted = rows if rule is None else rows.filter(pl.col(RULES).list.contains(rule))
             total += wanted.select(pl.len()).collect().item()
             shown = wanted.head(max(0, limit - len(records))).with_columns(pl.col(RAW).bin.slice(0, _RAW_BYTES))
@@ -95,11 +99,15 @@ def _record(partition: str, role: Role, row: dict[str, Any], spelt: Mapping[str,
     return SetAside(
         record=f"{row[FILE][:16]}:{row[RECORD]}",
         partition=partition,
-        fate="quarantined" if role is Role.QUARANTINE else "rejected",
+        fate=FATES[role].value,
         source=row[SOURCE],
         line=row[LINE],
         rules=tuple(row[RULES]),
         reasons=tuple(row[REASONS]),
         raw=None if raw is None else raw.decode(encoding, "backslashreplace").rstrip("\r\n"),
-        cells={name: value for name, value in row.items() if not name.startswith("_")},
+        cells={
+            name: value if value is None or isinstance(value, str) else str(value)
+            for name, value in row.items()
+            if not name.startswith("_")
+        },
     )

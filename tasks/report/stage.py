@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schemas.errors import VersionNotFoundError
+from tasks.audit.stage import read_audits
 from tasks.normalise.plan import NormalisePlan
 from tasks.report.quarantine import set_aside
 from tasks.report.summary import Example, RunReport, summary
@@ -63,6 +64,7 @@ def run_report(
         before=before.total if before else None,
         kept_before=_kept(parent) if parent else None,
         kept_now=_kept(manifest),
+        audits=read_audits(store, job.dataset, (*entry.files, *manifest.audits)),
         partition_before=_before(manifest, job.partition),
     )
     store.create(report_key(job.dataset, job.partition, manifest.version), summary(report).encode())

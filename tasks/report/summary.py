@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import jinja2
 import msgspec
 
+from schemas.audits import Audit
 from schemas.records import Books, PartitionEntry, RuleCount
 from tasks.report.drift import done, drift_rows, is_new, told
 from tasks.report.escape import as_markdown
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Characters of a sentence of ours, which may quote a declaration or a path, that are shown.
 _WORDS = 400
+#: Findings of an audit that are shown.
+_FINDINGS = 20
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,6 +58,8 @@ class RunReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rows of the clean table in the parent version; None for the first version."""
     kept_now: int
     """Rows of the clean table in this version."""
+    audits: tuple[Audit, ...] = ()
+    """What the declared audits found."""
     partition_before: PartitionEntry | None = None
     """The partition whose name comes before this one's among the version's; None for its first."""
 
@@ -116,6 +121,7 @@ def summary(report: RunReport) -> str:
         report=report,
         total=report.entry.total,
         drifted=drifted(report),
+        audits=[(audit, audit.findings[:_FINDINGS]) for audit in report.audits],
         broken=[row for row in table if row["rows"]],
         unbroken=sum(1 for row in table if not row["rows"]),
         redeliveries=[raw for raw in report.entry.inputs if raw.redelivery_of],

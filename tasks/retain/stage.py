@@ -87,11 +87,13 @@ class _Outline(msgspec.Struct):
     contract: str
     partitions: dict[str, _Listing]
     replaced: dict[str, str] = {}
+    audits: list[_Named] = []
 
     @property
     def paths(self) -> Iterator[str]:
         """Of what it names: files, archived copies and contracts."""
         yield contract_path(self.contract)
+        yield from (file.path for file in self.audits)
         for listing in self.partitions.values():
             yield contract_path(listing.contract)
             yield from (file.path for file in listing.files)
@@ -232,7 +234,8 @@ class _Retaining:
             return not hold.is_over(self.now)
         newest = head(self.store, self.dataset) if decision.act == "release" else None
         entry = newest.partitions.get(hold.partition) if newest else None
-        return decision.act == "release" and (entry.cleaning if entry else None) == hold.before and entry != hold.entry
+        now = entry.alone if entry else None
+        return decision.act == "release" and now == hold.before and now != hold.entry.alone
 
     def _forget(self) -> set[str]:
         """Removes holds that have ended, whose files are given, and failures that say nothing any more."""
@@ -245,7 +248,7 @@ class _Retaining:
 
     def _forget_failures(self) -> None:
         newest = head(self.store, self.dataset)
-        cleanings = {name: entry.cleaning for name, entry in newest.partitions.items()} if newest else {}
+        cleanings = {name: entry.alone for name, entry in newest.partitions.items()} if newest else {}
         last = read_failures(self.store, self.dataset)
         for partition, keys in failure_keys(self.store, self.dataset).items():
             stands = partition in last and last[partition].before == cleanings.get(partition)

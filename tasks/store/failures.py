@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.errors import StoreError, shown
 from tasks.audit.kept import Failure
+from tasks.store.documents import decoded
 from tasks.store.paths import failure_key, failure_prefix, partition_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,10 @@ def read_failures(store: Store, dataset: str) -> dict[str, Failure]:
         StoreError: the store can't be read, or a record is broken.
     """
     last = {partition_of(key): key for key in store.list(failure_prefix(dataset)) if key.endswith(".json")}
-    return {partition: _decoded(store.read(key), key) for partition, key in last.items()}
+    return {
+        partition: decoded(store.read(key), Failure, what="the record of a failure", key=key, fix="Delete this file.")
+        for partition, key in last.items()
+    }
 
 
 def failure_keys(store: Store, dataset: str) -> dict[str, list[str]]:
@@ -66,12 +69,3 @@ def forget_failures(store: Store, dataset: str, partitions: Collection[str]) -> 
         if partition in partitions:
             for key in keys:
                 store.delete(key)
-
-
-def _decoded(data: bytes, key: str) -> Failure:
-    try:
-        return msgspec.json.decode(data, type=Failure)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StoreError(
-            f"the record of a failure can't be decoded: {shown(error)}", where=key, fix="Delete this file."
-        ) from error

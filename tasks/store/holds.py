@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.errors import HoldGoneError, HoldNotFoundError, StoreError, nearest, shown
+from schemas.errors import HoldGoneError, HoldNotFoundError, nearest, shown
 from tasks.audit.kept import Decision, Hold
+from tasks.store.documents import decoded
 from tasks.store.paths import decision_key, hold_key, hold_name, hold_prefix
 from tasks.store.versions import moment_of
 
@@ -79,7 +80,7 @@ def read_hold(store: Store, dataset: str, name: str) -> Hold:
         fix = nearest(name, known) if known else "Nothing is held."
         raise HoldNotFoundError(f"{dataset} has no hold {shown(name)}", fix=fix)
     key = hold_key(dataset, name)
-    return _decoded(store.read(key), key)
+    return decoded(store.read(key), Hold, what="the hold", key=key)
 
 
 def decision_on(store: Store, hold: Hold) -> Decision | None:
@@ -89,7 +90,9 @@ def decision_on(store: Store, hold: Hold) -> Decision | None:
         StoreError: the store can't be read.
     """
     key = decision_key(hold.dataset, hold.hold)
-    return msgspec.json.decode(store.read(key), type=Decision) if store.exists(key) else None
+    if not store.exists(key):
+        return None
+    return decoded(store.read(key), Decision, what="the decision on a hold", key=key)
 
 
 def decide(store: Store, hold: Hold, decision: Decision) -> None:
@@ -103,10 +106,10 @@ def decide(store: Store, hold: Hold, decision: Decision) -> None:
         return
     made = decision_on(store, hold)
     if made and made.act != decision.act:
-        raise decided(hold, made)
+        raise already(hold, made)
 
 
-def decided(hold: Hold, decision: Decision) -> HoldGoneError:
+def already(hold: Hold, decision: Decision) -> HoldGoneError:
     """The error for a hold on which something was decided."""
     done = "released" if decision.act == "release" else "discarded"
     return HoldGoneError(
@@ -128,14 +131,3 @@ def forget_hold(store: Store, hold: Hold) -> None:
 
 def _encoded(record: Hold | Decision) -> bytes:
     return msgspec.json.format(msgspec.json.encode(record), indent=1)
-
-
-def _decoded(data: bytes, key: str) -> Hold:
-    try:
-        return msgspec.json.decode(data, type=Hold)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StoreError(
-            f"the hold can't be decoded: {shown(error)}",
-            where=key,
-            fix="Nothing of Winnow changes it: restore this file from a backup, or delete it to give the hold up.",
-        ) from error

@@ -18,7 +18,7 @@ from schemas.errors import StoreError, UsageError, shown
 if TYPE_CHECKING:
     from schemas.records import Role
 
-_STAGING, _ARCHIVE, _CONTRACTS = "_staging", "raw", "_contracts"
+_STAGING, _ARCHIVE, _CONTRACTS, _AUDIT = "_staging", "raw", "_contracts", "audit"
 #: What names of unfinished files begin with; no key may hold such a name.
 UNFINISHED = ".tmp-"
 _HOLD, _DECISION = re.compile(r"[0-9a-f]+-[0-9]+\.json"), ".decision.json"
@@ -88,6 +88,16 @@ def data_key(dataset: str, role: Role, partition: str, cleaning: str, number: in
 def data_prefix(dataset: str, role: Role) -> str:
     """What the keys of all files of a role begin with."""
     return f"{dataset}/{role.value}/"
+
+
+def audit_key(dataset: str, partition: str, stem: str, audit: str, table: str) -> str:
+    """Key of a table of an audit; `stem` names what the audit depends on.
+
+    Example:
+        >>> audit_key("trips", "2026-10-01", "9f86d081884c7d65", "labels", "issues")
+        'trips/audit/2026-10-01/9f86d081884c7d65-labels-issues.parquet'
+    """
+    return f"{dataset}/{_AUDIT}/{quote(partition)}/{stem}-{audit}-{table}.parquet"
 
 
 def file_key(dataset: str, path: str) -> str:
@@ -287,6 +297,21 @@ def receipt_key(dataset: str, erasure: str, version: int) -> str:
     return f"{receipt_prefix(dataset)}{erasure}-{version:012d}.json"
 
 
+def review_prefix(dataset: str) -> str:
+    """What the keys of all imported reviews of a data set begin with."""
+    return f"{dataset}/_reviews/"
+
+
+def review_key(dataset: str, review: str) -> str:
+    """Key of an imported review.
+
+    Example:
+        >>> review_key("trips", "9f86d081884c7d65")
+        'trips/_reviews/9f86d081884c7d65.json'
+    """
+    return f"{review_prefix(dataset)}{review}.json"
+
+
 def contract_key(dataset: str, fingerprint: str) -> str:
     """Key of the record of what a contract fingerprint stands for.
 
@@ -324,6 +349,11 @@ def archive_path(sha256: str, *, packed: bool) -> str:
 def archive_prefix(dataset: str) -> str:
     """What the keys of all archived copies of a data set begin with."""
     return f"{dataset}/{_ARCHIVE}/"
+
+
+def index_prefix(dataset: str) -> str:
+    """What the keys of all runs of the index of keys begin with; none of them is needed (see key_index)."""
+    return f"{dataset}/_keys/"
 
 
 def version_prefix(dataset: str) -> str:

@@ -38,3 +38,14 @@ def row_count(store: Store, key: str) -> int:
     """
     with legible(key), store.reading(key) as stream:
         return int(pq.read_metadata(stream).num_rows)
+
+
+def described(store: Store, key: str) -> dict[str, str]:
+    """The key-value metadata of a Parquet file.
+
+    Raises:
+        StoreError: it can't be read.
+    """
+    with legible(key), store.reading(key) as stream:
+        found = pq.read_metadata(stream).metadata or {}
+    return {name.decode(): value.decode() for name, value in found.items() if name.startswith(b"winnow.")}

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from schemas.dataset import LABEL_ERROR
 from schemas.records import FLAGS, INPUT, LENGTH, LINE, OFFSET, RAW, RECORD, Severity
 from tasks.ingest.blocks import RecordFlag
-from tasks.job import CONFLICT
+from tasks.job import CONFLICT, MISLABELLED, REVIEW
 from tasks.normalise.plan import NormalisePlan, raw_name
 from tasks.validate.compile import compile_rules
 
@@ -53,6 +54,10 @@ def compiled(dataset: Dataset, plan: NormalisePlan) -> CompiledRules:
     broken: dict[str, pl.Expr] = {rule: (pl.col(FLAGS) & int(flag)) != 0 for rule, flag in _FLAGS.items()}
     broken |= {f"{column}.expect": unexpected for column, unexpected in plan.unexpected().items()}
     broken |= {f"{dataset.key_name}.conflict": pl.col(CONFLICT)}
+    broken |= {"entities.review": pl.col(REVIEW)}
+    if dataset.labels:
+        broken |= plan.reviewed_out(dataset.labels.column)
+        broken |= {f"{dataset.labels.column}.{LABEL_ERROR}": pl.col(MISLABELLED)}
     return compiled_model(dataset).with_rules((rule, broken[rule.id]) for rule in dataset.own_rules)
 
 
@@ -68,8 +73,14 @@ _compiled_model = functools.lru_cache(maxsize=64)(compile_rules)
 class Screening:
     """The pass over a data set's blocks; made once, applied to each."""
 
-    def __init__(self, dataset: Dataset) -> None:
-        self.plan = NormalisePlan(dataset)
+    def __init__(self, dataset: Dataset, *, reviewed: bool = False) -> None:
+        """Compiles the declaration.
+
+        Args:
+            dataset: the data set.
+            reviewed: see `NormalisePlan`.
+        """
+        self.plan = NormalisePlan(dataset, reviewed=reviewed)
         self.rules = compiled(dataset, self.plan)
         self.dtypes = {column.name: column.dtype for column in dataset.columns}
         self.names = list(self.dtypes)

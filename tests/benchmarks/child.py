@@ -14,11 +14,20 @@ from pathlib import Path
 
 import msgspec
 
-from tests.benchmarks import nearness, publishing
+from tests.benchmarks import across, audits, labelled, lift, nearness, operating, publishing
 from tests.benchmarks.cases import CASES as CLEANING
 from tests.benchmarks.measured import Measured, Spent
 
-CASES = {**CLEANING, **publishing.CASES, **nearness.CASES}
+CASES = {
+    **CLEANING,
+    **publishing.CASES,
+    **nearness.CASES,
+    **operating.CASES,
+    **labelled.CASES,
+    **audits.CASES,
+    **lift.CASES,
+    **across.CASES,
+}
 
 
 def main(case: str, folder: str, *arguments: str) -> None:

@@ -85,7 +85,7 @@ def measure(case: str, folder: Path, *arguments: str) -> Measured:
     command = [sys.executable, "-m", "tests.benchmarks.child", case, str(folder), *arguments]
     try:
         done = subprocess.run(
-            command, cwd=ROOT, env=_environment(folder), check=True, capture_output=True, text=True, timeout=_PATIENCE
+            command, cwd=ROOT, env=environment_of(folder), check=True, capture_output=True, text=True, timeout=_PATIENCE
         )
         measured = msgspec.json.decode(done.stdout.splitlines()[-1], type=Measured)
         return msgspec.structs.replace(measured, output_mib=_size(folder / "out") / 2**20)
@@ -117,7 +117,7 @@ def measure_command(folder: Path, *arguments: str, store: str | None = None) -> 
     """
     command = [sys.executable, "-m", "flows.cli", *arguments]
     began = time.perf_counter()
-    environment = _environment(folder) | ({"WINNOW_STORE": store} if store else {})
+    environment = environment_of(folder) | ({"WINNOW_STORE": store} if store else {})
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as running:
         # Its own usage, and not that of all children so far, comes only with wait4.
         _, status, usage = os.wait4(running.pid, 0)
@@ -128,12 +128,16 @@ def measure_command(folder: Path, *arguments: str, store: str | None = None) -> 
     return Measured(Spent(seconds, usage.ru_utime + usage.ru_stime), usage.ru_maxrss / 1024)
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment_of(folder: Path) -> dict[str, str]:
     """The caller's environment, with none of its settings of Winnow and Prefect but those that lead into the folder.
+
+    WINNOW_BENCH_PREFECT names a server that a benchmark has started, to which runs report.
 
     Nothing that runs here tells anyone that it did.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WINNOW_", "PREFECT_"))}
+    if server := os.environ.get("WINNOW_BENCH_PREFECT"):
+        kept["PREFECT_API_URL"] = server
     return kept | {
         "WINNOW_STORE": str(folder / "demo" / "store"),
         "WINNOW_RAW": str(folder / "demo" / "raw"),

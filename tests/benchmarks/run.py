@@ -20,17 +20,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from rich.console import Console
 
-from tests.benchmarks import groups
+from tests.benchmarks import groups, operating
+from tests.benchmarks.across import across
 from tests.benchmarks.figures import Bench, Figure, machine, show, write
+from tests.benchmarks.fitness import audit, lift
 from tests.benchmarks.history import history
 from tests.benchmarks.homes import store
+from tests.benchmarks.labels import labels
 from tests.benchmarks.measured import ROOT
 from tests.benchmarks.memory import TIMES, memory
 from tests.benchmarks.near import near
 
 _WINNOW = ROOT / ".winnow"
 _SPEED = {"large": groups.large, "forms": groups.forms, "small": groups.small, "answers": groups.answers}
-_ALL = {**_SPEED, "memory": memory, "store": store, "near": near, "history": history}
+_OPERATED = {"backfill": operating.backfill, "overhead": operating.overhead, "history": history}
+_FITNESS = {"near": near, "labels": labels, "audit": audit, "lift": lift, "across": across}
+_ALL = {**_SPEED, **_OPERATED, **_FITNESS, "memory": memory, "store": store}
 #: Bytes of disk for each row: 86 of the dump, and at most as many again for what is staged and for what is kept.
 _BYTES_PER_ROW = 260
 

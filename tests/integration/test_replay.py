@@ -11,7 +11,7 @@ from flows.batch import clean_batch
 from flows.replaying import replay_partitions
 from schemas.errors import UnknownNameError
 from schemas.records import FILE, RECORD, RecordId, Replayed, Role
-from tasks.audit.stage import ledger
+from tasks.audit.ledger import ledger
 from tasks.job import Job
 from tasks.publish.verify import verify_version
 from tasks.replay.report import PartitionReplay

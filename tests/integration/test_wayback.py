@@ -58,7 +58,7 @@ DATASET = Dataset(
     model=Notes,
     source=Source("{partition}/*", archive_raw=True),
     steps=(steps.lowercase("text"),),
-    dedupe=Dedupe(key=("id",)),
+    dedupe=Dedupe(key=("id",), across="partition"),
     gates=Gates(max_quarantined=0.9, max_rejected=0.9),
 )
 '''
@@ -607,7 +607,7 @@ def test_other_code_can_not_stand_in_for_that_of_then(home: Home, monkeypatch: p
     from tasks.publish import contract
 
     code, libraries = contract._installed()
-    monkeypatch.setattr(contract, "_installed", lambda: (code, {**libraries, "polars": "9.0"}))
+    monkeypatch.setattr(contract, "_installed", lambda *_: (code, {**libraries, "polars": "9.0"}))
     rebuilt = home.rebuild(1, as_published=True)
     assert "Install the version of Winnow, polars and pandera" in str(rebuilt.partitions[0].trouble)
     assert [change.libraries for change in rebuilt.changes] == [{"polars": f"{libraries['polars']} -> 9.0"}]
@@ -618,7 +618,7 @@ def test_changed_code_and_libraries_are_named(home: Home, monkeypatch: pytest.Mo
 
     code, libraries = contract._installed()
     other = {**code, "tasks/ingest/jsonl.py": "0" * 64, "tasks/ingest/new.py": "1" * 64}
-    monkeypatch.setattr(contract, "_installed", lambda: (other, {**libraries, "polars": "9.0"}))
+    monkeypatch.setattr(contract, "_installed", lambda *_: (other, {**libraries, "polars": "9.0"}))
     (change,) = home.rebuild(1).changes
     assert change.declaration == ()
     assert change.modules == {"tasks/ingest/jsonl.py": "changed", "tasks/ingest/new.py": "added"}

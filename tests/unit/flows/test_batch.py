@@ -11,7 +11,7 @@ from flows.batch import Told, clean_batch
 from schemas.errors import HoldGoneError, HoldNotFoundError
 from schemas.policies import Retention
 from schemas.records import Release
-from tasks.audit.stage import ledger
+from tasks.audit.ledger import ledger
 from tasks.job import Job
 from tasks.publish.release import Released, discard, release
 from tasks.publish.verify import verify_version

@@ -1,7 +1,7 @@
 import pandera.polars as pa
 import pytest
 
-from schemas import Dataset, Drift, Source
+from schemas import Dataset, Drift, Gates, Source
 from schemas.errors import DeclarationError, UnknownNameError
 from tasks.report.describe import describe
 
@@ -45,3 +45,17 @@ def test_a_card_tells_what_is_declared_and_nothing_of_the_defaults() -> None:
         "widened columns: fail",
         "a column called 'label' is read as text",
     )
+
+
+def test_an_action_of_no_gate_is_refused_with_the_nearest() -> None:
+    def gated(**actions: str) -> Dataset:
+        gates = Gates(max_quarantined=0.1, actions=actions)  # type: ignore[arg-type]  # as a declaration has them
+        return Dataset(model=Notes, source=Source("{partition}/*"), gates=gates)
+
+    assert "max_quarantined: the run is held for a person" in describe(gated(max_quarantined="hold"), "", "").gates
+    with pytest.raises(
+        UnknownNameError, match=r"unknown gate 'max_quarantind'.*Did you mean max_quarantined"
+    ):  # typos: on purpose
+        gated(max_quarantind="hold")  # typos: on purpose
+    with pytest.raises(DeclarationError, match="actions"):
+        gated(max_quarantined="ask")

@@ -99,7 +99,7 @@ def test_neither_blocks_nor_memory_change_a_byte(tmp_path: Path, monkeypatch: py
         assert (len(staged.candidates) > 10) == (block_size == 700)
         assert any("spill" in key for key in job.open_store().list("")) == (limits is TINY)
         found.append([(file.role, file.rows, file.sha256) for file in outcome.files] + [outcome.rules])
-    assert {role for role, *_ in found[0][:-1]} == set(Role) - {Role.REPAIRS, Role.ERASED}
+    assert {role for role, *_ in found[0][:-1]} == set(Role) - {Role.REPAIRS, Role.ERASED, Role.AUDIT}
     assert found[0] == found[1] == found[2] == found[3]
 
 

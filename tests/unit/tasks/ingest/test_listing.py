@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import DumpMissingError, DumpUnreadableError, UsageError
-from tasks.ingest.listing import list_partitions, list_raw, open_raw, raw_size, scratch_file
+from tasks.ingest.listing import list_all_raw, list_partitions, list_raw, open_raw, raw_size, scratch_file
 
 
 def make(root: Path, *paths: str) -> Path:
@@ -126,3 +126,12 @@ def test_a_scratch_file_can_be_read_back() -> None:
         scratch.write(b"abc")
         scratch.seek(0)
         assert scratch.read() == b"abc"
+
+
+def test_all_partitions_are_listed_in_one_go_with_sizes(tmp_path: Path) -> None:
+    make(tmp_path, "t/b/2.csv", "t/b/1.csv", "t/a/1.csv", "t/a/.hidden.csv")
+    (tmp_path / "t/a/1.csv").write_bytes(b"four")
+    assert list_all_raw(tmp_path, "t/{partition}/*.csv") == {
+        "a": (("t/a/1.csv", 4),),
+        "b": (("t/b/1.csv", 1), ("t/b/2.csv", 1)),
+    }

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from schemas import steps
+from schemas.errors import UnknownNameError
 from tasks.normalise.expressions import altered, applied
 
 MPH = {"mph": 1.0, "kt": 1.25}
@@ -80,3 +81,17 @@ def test_a_repair_is_a_changed_value_not_another_writing(step: steps.Step, text:
 def test_every_step_has_an_expression() -> None:
     for step in steps.Step.__subclasses__():
         assert applied.dispatch(step) is not applied.dispatch(steps.Step), step.__name__
+
+
+def test_masking_is_counted_by_kind_and_leaves_what_is_none() -> None:
+    text = pl.Series(["mail a@b.example now", "call +49 30 1234567", None, "plain"])
+    masks = steps.mask("c", kinds=("email", "phone"))
+    assert [step.name for step in masks] == ["mask_email", "mask_phone"]
+    for step in masks:
+        text = text.to_frame("c").select(applied(step, pl.col("c")))["c"]
+    assert text.to_list() == ["mail [EMAIL] now", "call [PHONE]", None, "plain"]
+
+
+def test_an_unknown_kind_of_personal_data_is_told() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean phone"):
+        steps.mask("c", kinds=("phon",))  # type: ignore[arg-type]  # what is tried

@@ -124,6 +124,8 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / f"tasks/erasure/{module}.py").write_text("x = 1\n")
     (tmp_path / "tasks/store").mkdir()
     (tmp_path / "tasks/store/sinks.py").write_text("ROW_GROUP = 1\n")
+    (tmp_path / "tasks/publish").mkdir()
+    (tmp_path / "tasks/publish/splits.py").write_text("x = 1\n")
     (tmp_path / "tasks/ingest/csv.py").write_text('def f():\n    """Docstring."""\n    return 1\n')
     monkeypatch.setattr(contract, "_ROOT", tmp_path)
     return tmp_path
@@ -139,6 +141,7 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("schemas/steps.py", "x = 1\n"),
         ("tasks/dedupe/stage.py", "x = 1\n"),
         ("tasks/store/sinks.py", "ROW_GROUP = 2\n"),
+        ("tasks/publish/splits.py", "x = 2\n"),
     ],
 )
 def test_code_that_gives_meaning_counts(code: Path, place: str, source: str) -> None:
@@ -184,7 +187,12 @@ def test_the_libraries_that_do_the_work_count(library: str, monkeypatch: pytest.
 
 def test_the_installed_code_is_what_is_hashed() -> None:
     hashed = {path.relative_to(_ROOT).as_posix() for path in contract._code_files()}
-    assert {"schemas/records.py", "tasks/store/sinks.py", "tasks/validate/compile.py"} <= hashed
+    assert {
+        "schemas/records.py",
+        "tasks/store/sinks.py",
+        "tasks/validate/compile.py",
+        "tasks/publish/splits.py",
+    } <= hashed
     assert not [path for path in hashed if path.endswith("/task.py") or path.startswith("schemas/datasets/")]
 
 

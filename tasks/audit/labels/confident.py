@@ -1,0 +1,143 @@
+"""Confident learning: which labels disagree with what a model is sure of, and how often each is taken for which.
+
+Belongs here: from labels and out-of-fold probabilities, block by block, to verdicts. Does not belong here: where the
+probabilities come from (baselines), or tables of the verdicts (tables).
+
+The method is that of Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels"
+(JAIR 70, 2021): a row counts as surely of class j when its probability of j is at least the mean of those that carry
+the label j (section 3.1, the confident joint). As many labels are called wrong as rows are surely of another class
+than their label and are likeliest of another one too; it is those with the lowest probability of their own label. That
+is cleanlab's `find_label_issues(filter_by="low_self_confidence")` to the row, and it is the filter that did best on
+text and on tables (its `off_diagonal` count and `self_confidence` order).
+
+cleanlab holds the whole matrix of probabilities, several times over; here each block of it is looked at twice and
+forgotten. Beside it only a few numbers for each row are held, and of the joint the pairs of classes that occur.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+#: As in cleanlab: what is equal but for rounding is equal.
+_ROUNDING = 1e-6
+#: As in cleanlab: no class is so badly learned that anything is surely of it.
+_LOWEST_THRESHOLD = 2 * _ROUNDING
+
+
+class Probabilities(Protocol):
+    """A matrix of probabilities, rows by classes, that is too large for memory.
+
+    Attributes:
+        classes: how many columns it has.
+    """
+
+    classes: int
+
+    def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Numbers of rows and their probabilities, all rows once; each time anew, in the same order."""
+        ...
+
+
+class Confident(NamedTuple):
+    """What is said of each row and of each pair of classes.
+
+    Attributes:
+        self_confidence: probability of each row's own label.
+        suggested: likeliest other class of each row.
+        confidence: probability of that one.
+        wrong: whether each row's label looks wrong.
+        given, true, rows: pairs of classes, and how many rows carry the one and are surely of the other.
+    """
+
+    self_confidence: NDArray[np.float64]
+    suggested: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    wrong: NDArray[np.bool_]
+    given: NDArray[np.int64]
+    true: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+
+def confident_learning(
+    labels: NDArray[np.int64], probabilities: Probabilities, known: NDArray[np.bool_] | None = None
+) -> Confident:
+    """Learns from probabilities which labels look wrong.
+
+    Args:
+        labels: the class of each row, as a number from 0.
+        probabilities: of each row, out of a model that did not see its label.
+        known: of which rows there are probabilities that mean something; None is of all. Nothing is learnt from the
+            others, and none of them looks wrong.
+
+    Example:
+        >>> import numpy as np
+        >>> from tasks.audit.labels.matrix import Held
+        >>> said = np.array([[0.9, 0.1], [0.8, 0.2], [0.9, 0.1], [0.2, 0.8], [0.1, 0.9]], np.float32)
+        >>> confident_learning(np.array([0, 0, 1, 1, 1]), Held(said)).wrong
+        array([False, False,  True, False, False])
+    """
+    known = np.ones(labels.size, np.bool_) if known is None else known
+    own = np.empty(labels.size)
+    for rows, block in probabilities.blocks():
+        own[rows] = block[np.arange(rows.size), labels[rows]]
+    thresholds = _thresholds(labels[known], own[known], probabilities.classes)
+    surely = np.full(labels.size, -1, np.int64)
+    suggested, confidence = np.zeros(labels.size, np.int64), np.zeros(labels.size)
+    doubtful = np.zeros(labels.size, np.bool_)
+    for rows, block in probabilities.blocks():
+        given, at = labels[rows], np.arange(rows.size)
+        surely[rows] = _surely(block, thresholds)
+        others = block.copy()
+        others[at, given] = -1
+        suggested[rows] = others.argmax(axis=1)
+        confidence[rows] = others[at, suggested[rows]]
+        # Likeliest of another class: by more than rounding, and where two are as likely the first counts.
+        doubtful[rows] = _likeliest(block, given) != given
+    surely[~known] = -1
+    off = (surely >= 0) & (surely != labels) & doubtful
+    wrong = np.zeros(labels.size, np.bool_)
+    order = np.argsort(np.where(known, own, np.inf), kind="stable")
+    wrong[order[: int(off.sum())]] = True
+    joint = _joint(labels[known], surely[known], probabilities.classes)
+    return Confident(own, suggested, confidence, wrong, *joint)
+
+
+def _thresholds(labels: NDArray[np.int64], own: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
+    counts = np.bincount(labels, minlength=classes)
+    means = np.bincount(labels, weights=own, minlength=classes) / np.maximum(counts, 1)
+    # Nothing is surely of a class that no row carries.
+    return np.where(counts > 0, np.maximum(means, _LOWEST_THRESHOLD), 2.0)
+
+
+def _surely(block: NDArray[np.float32], thresholds: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The class that each row is surely of, the likeliest where it is so of several; -1 where it is of none."""
+    sure = block >= thresholds - _ROUNDING
+    several = sure.sum(axis=1)
+    found = np.where(several > 1, block.argmax(axis=1), sure.argmax(axis=1))
+    return np.where(several > 0, found, -1)
+
+
+def _likeliest(block: NDArray[np.float32], given: NDArray[np.int64]) -> NDArray[np.int64]:
+    favoured = block.copy()
+    favoured[np.arange(given.size), given] += np.float32(_ROUNDING)
+    likeliest: NDArray[np.int64] = np.argmax(favoured, axis=1)
+    return likeliest
+
+
+def _joint(
+    labels: NDArray[np.int64], surely: NDArray[np.int64], classes: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The pairs of classes that occur; each class at least once with itself, as in cleanlab."""
+    known = surely >= 0
+    pairs, rows = np.unique(labels[known] * classes + surely[known], return_counts=True)
+    missing = np.setdiff1d(np.unique(labels) * (classes + 1), pairs)
+    pairs, rows = np.concatenate([pairs, missing]), np.concatenate([rows, np.ones(missing.size, rows.dtype)])
+    order = np.argsort(pairs, kind="stable")
+    return pairs[order] // classes, pairs[order] % classes, rows[order]

