@@ -121,7 +121,7 @@ class Place:
     def winnow(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs a command to its end."""
         with self.start(*arguments, **environment) as process:
-            stdout, stderr = process.communicate(timeout=240)
+            stdout, stderr = process.communicate(timeout=600)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
@@ -188,21 +188,25 @@ WATCHERS = ("planted@pier.example", "PLANTED-NOT-AN-ADDRESS")
 
 
 def furnish_harbour(home: Path) -> Place:
-    """Five days of this month of tides and silt; flights under another name, for a run that takes a while."""
+    """What is deployed from the start: flights under another name, for a run that takes a while, and the hotels."""
     place = furnish(home)
     flights = (BUILT_IN / "flights.py").read_text()
     (home / "declarations" / "ferries.py").write_text(flights.replace("flights/{partition}", "ferries/{partition}"))
     (home / "raw" / "flights").rename(home / "raw" / "ferries")
-    (home / "declarations" / "tides.py").write_text(TIDES)
-    (home / "declarations" / "silted.py").write_text(SILTED)
-    (home / "declarations" / "shoals.py").write_text(SHOALS)
-    for name, height in (("tides", "1.5"), ("silted", "99"), ("shoals", "99")):
+    return place
+
+
+def open_gauges(place: Place) -> None:
+    """Three more data sets, of five days of this month each; two of them have a night every minute."""
+    for name, declaration, height in (
+        ("tides", TIDES, "1.5"), ("silted", SILTED, "99"), ("shoals", SHOALS, "99"),
+    ):  # fmt: skip
         for day in harbour_days():
             rows = [f"00:{minute:02},{WATCHERS[0]},{height if minute % 2 else -1}" for minute in range(20)]
-            (home / "raw" / name / day).mkdir(parents=True)
+            (place.home / "raw" / name / day).mkdir(parents=True)
             text = "\n".join(["at,watcher,metres", *rows, f"00:30,{WATCHERS[1]},0.5", ""])
-            (home / "raw" / name / day / "gauge.csv").write_text(text)
-    return place
+            (place.home / "raw" / name / day / "gauge.csv").write_text(text)
+        (place.home / "declarations" / f"{name}.py").write_text(declaration)
 
 
 def harbour_days() -> list[str]:
@@ -253,7 +257,7 @@ def asked(method: str, url: str, body: object = None, *, tries: int = 30) -> htt
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """What `winnow serve` starts: Prefect's server with its UI and an empty database, some 30 seconds to start.
 
-    After it come the deployments of a place of its own, and a worker; its runs go on while other tests look elsewhere.
+    After it come the deployments of a place of its own, and a worker, which has nothing to do until a test says so.
     """
     home = tmp_path_factory.mktemp("server")
     place = furnish_harbour(tmp_path_factory.mktemp("harbour"))

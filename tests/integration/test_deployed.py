@@ -36,7 +36,7 @@ from flows.rollback import rollback
 from schemas.errors import EXIT_USAGE, UsageError
 from tasks.store.local import open_store
 from tasks.store.versions import head
-from tests.integration.conftest import PLANTED, WATCHERS, Server, asked, harbour_days
+from tests.integration.conftest import PLANTED, WATCHERS, Server, asked, harbour_days, open_gauges
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(900)]
 
@@ -113,21 +113,22 @@ def harbour(server: Server) -> Iterator[Harbour]:
     found = Harbour(server)
     with listening(found.messages) as port, lost_machine(found):
         environment = {"PREFECT_API_URL": server.api, "PREFECT_HOME": str(server.home.parent / "client")}
-        found.asking = found.start("nightly-shoals", dataset="shoals")
+        open_gauges(server.place)
         make_block = (
             "from prefect.blocks.notifications import CustomWebhookNotificationBlock as Webhook\n"
             f"Webhook(name='watch', url='http://127.0.0.1:{port}/',"
             " json_data={'subject': '{{subject}}', 'body': '{{body}}'}).save('watch')\n"
         )
-        subprocess.run([sys.executable, "-c", make_block], env=os.environ | environment, check=True, timeout=120)
-        with server.place.start("deploy", "--json", WINNOW_NOTIFY_BLOCK=BLOCK, **environment) as deploying:
+        subprocess.run([sys.executable, "-c", make_block], env=os.environ | environment, check=True, timeout=600)
+        with server.place.start(
+            "deploy", "--json", WINNOW_NOTIFY_BLOCK=BLOCK, WINNOW_CRASHED_AFTER="40", **environment
+        ) as deploying:
             said, errors = deploying.communicate(timeout=600)
         found.deployed = subprocess.CompletedProcess(deploying.args, deploying.returncode, said, errors)
+        found.asking = found.start("nightly-shoals", dataset="shoals")
         yield found
         for name in NIGHTLY:
-            httpx.patch(
-                f"{server.api}/deployments/{found.deployments()[name]['id']}", json={"paused": True}, timeout=30
-            )
+            asked("PATCH", f"{server.api}/deployments/{found.deployments()[name]['id']}", {"paused": True})
 
 
 @contextlib.contextmanager
