@@ -63,6 +63,7 @@ SHELL = (
     "tasks/*/task.py",  # wraps a stage for Prefect
     "tasks/*/stage.py",  # reads from the store, calls the pure modules, writes to the store
     "tasks/store/*",
+    "tasks/dedupe/partition.py",  # as stage
     "tasks/audit/ledger.py",  # reads how the partitions of the newest version stand
     "tasks/erasure/access.py",  # reads a person's records
     "tasks/erasure/copies.py",  # reads and writes copies of raw files
