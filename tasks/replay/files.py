@@ -15,7 +15,6 @@ import polars as pl
 
 from schemas.records import (
     CONFLICTS_WITH,
-    DUPLICATE_OF,
     FILE,
     INPUT,
     LINEAGE,
@@ -138,7 +137,9 @@ class Files:
         if Role.DUPLICATES not in self.rows:
             return fresh
         again = pl.col(RULES).list.contains(ledger.REDELIVERED)
-        columns = [*ledger.PLACE_OF_RECORD, RULES, REASONS, DUPLICATE_OF, *self.names]
-        old = self.rows[Role.DUPLICATES].select(columns)
-        first = self.numbered(pl.concat([old.filter(~again), fresh])).sort(PLACE).select(columns)
+        old, columns = self.rows[Role.DUPLICATES], fresh.collect_schema()
+        # A ledger of another release may lack a column of today's.
+        have = old.collect_schema()
+        old = old.select(pl.col(name) if name in have else pl.lit(None, columns[name]).alias(name) for name in columns)
+        first = self.numbered(pl.concat([old.filter(~again), fresh])).sort(PLACE).select(columns.names())
         return pl.concat([first, old.filter(again)])

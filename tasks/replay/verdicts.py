@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from schemas.records import INPUT, RECORD, Severity
+from schemas.records import CLUSTER, DIFFERING, INPUT, RECORD, Severity
 from tasks.dedupe.exact import PLACE, decide
 from tasks.job import CONFLICT
 from tasks.validate import mask
@@ -65,7 +65,11 @@ def settled(passing: pl.DataFrame, kept: pl.LazyFrame, dataset: Dataset, rules: 
     places = passing.select(PLACE)
     none = pl.Series([], dtype=pl.UInt64)
     duplicates = places.clear().with_columns(
-        pl.lit(None, pl.UInt32).alias("_of_input"), none.alias("_of_record"), pl.lit(None, pl.Boolean).alias("_differs")
+        pl.lit(None, pl.UInt32).alias("_of_input"),
+        none.alias("_of_record"),
+        pl.lit(None, pl.Boolean).alias("_differs"),
+        pl.lit(None, pl.List(pl.String)).alias(DIFFERING),
+        pl.lit(None, pl.String).alias(CLUSTER),
     )
     claims, conflicts, disturbs = places.clear(), _no_conflicts(places), False
     if dataset.dedupe and passing.height:
