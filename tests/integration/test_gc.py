@@ -258,11 +258,11 @@ def test_a_file_that_was_published_since_it_looked_stays(store: LocalStore, monk
         age(store, key, 9)
     listing = LocalStore.list
 
-    def late(self: LocalStore, prefix: str, *, after: str = "") -> tuple[str, ...]:
+    def late(self: LocalStore, prefix: str, *, after: str = "", most: int | None = None) -> tuple[str, ...]:
         if prefix == "trips/rejects/" and list_versions(LocalStore(self.root), "trips")[-1] == 5:
             monkeypatch.setattr(LocalStore, "list", listing)
             publish(LocalStore(self.root), "trips", entry)
-        return listing(self, prefix, after=after)
+        return listing(self, prefix, after=after, most=most)
 
     monkeypatch.setattr(LocalStore, "list", late)
     run(store, Retention())
