@@ -1,4 +1,4 @@
-"""A kill -9 before every other call by which an erasure changes the store: the versions verify, asking again finishes it.
+"""A kill -9 before every other call by which an erasure changes the store: the versions verify, and it can be finished.
 
 One process forks a run for each such call, before polars has any thread, so that starting Python once is enough.
 """
