@@ -85,12 +85,13 @@ class _Batch:
 
         with self._failing(job), contextlib.ExitStack() as stack:
             stack.enter_context(lease(self.store, job.dataset, job.partition, job.run_id))
+            # Also where nothing is to be done: a run that was killed may have left something.
+            stack.enter_context(staging(self.store, job.dataset, job.partition))
             with self._timed(job, "compare"):
                 known = unchanged(job, self.store, self.dataset) or held(job, self.store, self.dataset)
             if known:
                 self._tell(job, known)
                 return
-            stack.enter_context(staging(self.store, job.dataset, job.partition))
             with self._timed(job, "ingest"):
                 staged = stage_partition(job, self.store, self.dataset)
             with self._timed(job, "settle"):

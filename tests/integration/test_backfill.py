@@ -56,7 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Place:
     for number, day in enumerate(DAYS):
         rows = "".join(f"{n},{('north', 'south', 'moon')[n % 7 % 3]}\n" for n in range(20 + number))
         (home / f"raw/{day}.csv").write_text(f"id,shop\n{rows}broken\n1,north\n")
-    (home / f"raw/{DOUBTFUL}.csv").write_text("id,shop\n1,moon\n2,moon\n3,north\n")
+    (home / f"raw/{DOUBTFUL}.csv").write_text("id,shop\n901,moon\n902,moon\n903,north\n")
     return Place(home, {"PREFECT_API_URL": server.api})
 
 

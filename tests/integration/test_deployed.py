@@ -158,7 +158,7 @@ def lost_machine(harbour: Harbour) -> Iterator[None]:
     pool = asked("GET", f"{server.api}/work_pools/winnow").json()
     harbour.post("/work_pools/", name="elsewhere", type="process", base_job_template=pool["base_job_template"])
     here = harbour.deployments()["backfill"]
-    copied = ("flow_id", "entrypoint", "parameter_openapi_schema", "path", "tags", "enforce_parameter_schema")
+    copied = ("flow_id", "entrypoint", "parameter_openapi_schema", "path", "enforce_parameter_schema")
     there = {name: here[name] for name in copied} | {"name": "backfill-elsewhere", "work_pool_name": "elsewhere"}
     harbour.post("/deployments/", **there)
     harbour.lost = harbour.start("backfill-elsewhere", dataset="ferries", first="2013-01-01", last="2013-01-22")
@@ -218,7 +218,7 @@ def test_serve_deploys_what_is_declared_well_and_tells_of_the_rest(harbour: Harb
     names = harbour.deployments().keys() - {"backfill-elsewhere"}
     sets = {"ferries", "flights", "guests", "lodgers", "planes", "shoals", "silted", "snippets", "tides", "weather"}
     assert {f"nightly-{name}" for name in sets} | {
-        "clean",
+        "clean-partition",
         "backfill",
         "replay",
         "erase",
@@ -251,8 +251,13 @@ def test_a_schedule_starts_a_night_by_itself_which_cleans_what_was_missed(harbou
     assert first["name"] == "nightly tides"
     # The newest, and as many before it as are declared; those further back are for a backfill.
     assert set(harbour.partitions("tides")) >= set(harbour_days()[-3:])
-    told = harbour.events("winnow.version.published")
-    mine = {each["payload"]["partition"]: each["payload"] for each in told if each["payload"]["dataset"] == "tides"}
+
+    def published() -> dict[str, dict[str, Any]] | None:
+        payloads = [each["payload"] for each in harbour.events("winnow.version.published")]
+        found = {each["partition"]: each for each in payloads if each["dataset"] == "tides"}
+        return found if harbour_days()[-1] in found else None
+
+    mine = until(published)
     assert (mine[harbour_days()[-1]]["records"], mine[harbour_days()[-1]]["quarantined"]) == (21, 1)
 
 
