@@ -38,7 +38,7 @@ from tasks.store.local import open_store
 from tasks.store.versions import head
 from tests.integration.conftest import PLANTED, WATCHERS, Server, asked, harbour_days, open_gauges
 
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.prefect, pytest.mark.deployed, pytest.mark.timeout(900)]
 
 NIGHTLY = {"nightly-tides", "nightly-silted"}
 #: The block of the webhook, as `winnow deploy` takes it.

