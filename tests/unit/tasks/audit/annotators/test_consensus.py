@@ -50,8 +50,8 @@ def test_on_rte_the_consensus_is_right_and_poor_workers_are_told(rte: tuple[pl.D
 
 
 @pytest.mark.slow
-# crowd-kit calls pandas in a way that pandas 3.1 warns of.
-@pytest.mark.filterwarnings("ignore:The inplace keyword")
+# crowd-kit calls pandas in ways that pandas 3.1 warns of.
+@pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
 def test_crowd_kits_models_give_what_they_say(crowd: tuple[pl.DataFrame, np.ndarray]) -> None:
     from crowdkit.aggregation import DawidSkene
 
