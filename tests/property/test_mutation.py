@@ -33,7 +33,7 @@ from tests.campaign.originals import CORPORA, FORMATS, GENERATED, Original, orig
 from tests.campaign.recount import DefectError, recount
 from tests.campaign.trial import Outcome, Reading, read, tried
 
-SEED, SHARDS, FILES = 1, 2, 1_250
+SEED, SHARDS, FILES = 1, 2, 800
 
 
 # --- the campaign -----------------------------------------------------------------------------------------------------
