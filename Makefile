@@ -42,11 +42,12 @@ check: $(INSTALLED) ## Format, lint, spelling, types, unit tests and examples (u
 	$(BIN)/mypy
 	$(PYTEST) $(PARALLEL) -m "$(QUICK)" --doctest-modules schemas tasks tests/test_house.py tests/unit
 
-# The first line may find no test (pytest's 5); the others may not.
+# The first line may find no test (pytest's 5); the others may not. In the last one the tests with a browser come after
+# those of tests/unit: it leaves an event loop in the process, in which Prefect's calls would not wait.
 test: check ## Everything (under 20 minutes): check, then all other tests
 	$(PYTEST) $(PARALLEL) -m "not ($(SERIAL)) and (slow or s3)" tests/unit || [ $$? -eq 5 ]
 	$(PYTEST) $(PARALLEL) -m "not ($(SERIAL))" tests/property tests/golden tests/integration
-	$(PYTEST) -m "($(SERIAL)) and not deployed"
+	$(PYTEST) -m "($(SERIAL)) and not deployed" tests/unit tests/integration
 
 operate: $(INSTALLED) ## Schedules, forms in a browser, alerts and a lost machine, on a real server (some ten minutes)
 	$(PYTEST) -m deployed

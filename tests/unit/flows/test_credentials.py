@@ -21,7 +21,7 @@ def test_keys_come_out_of_a_block(prefect_server: None, monkeypatch: pytest.Monk
     from prefect_aws import AwsCredentials
 
     block = AwsCredentials(aws_access_key_id="block-key", aws_secret_access_key="block-secret")
-    block.save("dumps", overwrite=True, _sync=True)  # the browser of other tests has an event loop here
+    block.save("dumps", overwrite=True)
     monkeypatch.setenv("WINNOW_S3_CREDENTIALS_BLOCK", "dumps")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "another-key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
