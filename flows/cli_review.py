@@ -138,6 +138,7 @@ def import_decisions(
     from schemas import registry
     from tasks.audit.review import stage
     from tasks.audit.review.formats import read
+    from tasks.store.documents import as_text
 
     with told(as_json=as_json):
         store = open_home()
@@ -147,7 +148,7 @@ def import_decisions(
             data = file.read_bytes()
         except OSError as error:
             raise UsageError(f"it can't be read: {error.strerror}", where=str(file)) from None
-        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        now = as_text(dt.datetime.now(dt.UTC))
         found = stage.import_decisions(
             store, manifest, declared, read(data, file.name), reviewer=reviewer, now=now, supersede=supersede,
             dry_run=dry_run,

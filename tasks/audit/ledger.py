@@ -14,8 +14,8 @@ from schemas.errors import EXIT_ENVIRONMENT, LeaseHeldError, WinnowError, shown
 from tasks.audit.kept import Failure
 from tasks.audit.standing import RawFiles, Standing, standings
 from tasks.ingest.listing import list_all_raw
-from tasks.publish.commit import as_text
 from tasks.publish.contract import contract_fingerprint
+from tasks.store.documents import as_text
 from tasks.store.failures import keep_failure, read_failures
 from tasks.store.holds import read_holds
 from tasks.store.versions import head

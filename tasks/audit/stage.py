@@ -24,7 +24,7 @@ from tasks.audit.gates import Finding
 from tasks.publish.digest import version_digest
 from tasks.store.faults import legible
 from tasks.store.paths import audit_key, file_key
-from tasks.store.scan import scan
+from tasks.store.scan import described, scan
 from tasks.store.sinks import output_file, sink_all
 from tasks.store.versions import head, open_version
 
@@ -259,10 +259,8 @@ def read_audits(store: Store, dataset: str, files: Iterable[OutputFile]) -> tupl
     for file in files:
         if file.role is Role.AUDIT and file.path.endswith(f"-{_FINDINGS}.parquet"):
             key = file_key(dataset, file.path)
-            with legible(key), store.reading(key) as stream:
-                told = pl.read_parquet_metadata(stream).get(_METADATA, "")
             try:
-                found.append(msgspec.json.decode(told, type=Audit))
+                found.append(msgspec.json.decode(described(store, key).get(_METADATA, ""), type=Audit))
             except msgspec.MsgspecError as error:
                 raise StoreError("its metadata tell of no audit", where=key) from error
     return tuple(found)

@@ -16,7 +16,7 @@ import msgspec
 
 from schemas.records import OutputFile
 from tasks.erasure.marks import Tombstones, hashed, probes
-from tasks.store.documents import decoded
+from tasks.store.documents import decoded, encoded
 from tasks.store.paths import blanked_prefix, erasure_key, erasure_prefix, salt_key
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def write_erasure(store: Store, dataset: str, erasure: Erasure) -> None:
     Raises:
         StoreError: the store can't be written.
     """
-    data = msgspec.json.format(msgspec.json.encode(erasure, order="deterministic"), indent=1)
+    data = encoded(erasure)
     store.replace(erasure_key(dataset, erasure.id), data)
 
 

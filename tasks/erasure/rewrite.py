@@ -10,7 +10,6 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
-import polars as pl
 
 from tasks.audit.stage import kept_without
 from tasks.dedupe.moves import TOUCHED, moves_id, moves_of, with_conflicts
@@ -25,17 +24,17 @@ from tasks.publish.reconcile import files_in_order, in_order
 from tasks.publish.written import read_back, recounted
 from tasks.store.faults import legible
 from tasks.store.paths import data_key, file_key
+from tasks.store.scan import described
 from tasks.store.sinks import published_files, sink_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import BinaryIO
 
+    import polars as pl
+
     from schemas.records import Across, OutputFile, PartitionEntry, RawFile, Role
     from tasks.store.home import Store
-
-#: Metadata of ours in a Parquet file; the rest is made anew when it is written.
-_OURS = "winnow."
 
 
 def rewritten(
@@ -114,12 +113,7 @@ def _written(
 ) -> tuple[OutputFile, ...]:
     names = {role: cleaning if role in TOUCHED else alone for role in frames}
     keys = {role: data_key(dataset, role, entry.partition, name) for role, name in names.items()}
-    metadata = {keys[file.role]: _metadata(store, dataset, file) for file in entry.files if file.role in keys}
+    old = {file.role: file_key(dataset, file.path) for file in entry.files if file.role in keys}
+    metadata = {keys[role]: described(store, key) for role, key in old.items()}
     sink_all(store, {keys[role]: frame for role, frame in frames.items()}, metadata=metadata)
     return files_in_order(published_files(store, dataset, keys))
-
-
-def _metadata(store: Store, dataset: str, file: OutputFile) -> dict[str, str]:
-    with store.reading(file_key(dataset, file.path)) as stream:
-        found = pl.read_parquet_metadata(stream)
-    return {name: value for name, value in found.items() if name.startswith(_OURS)}

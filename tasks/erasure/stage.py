@@ -36,9 +36,9 @@ from tasks.erasure.receipt import Receipt, Swept, signed
 from tasks.erasure.rewrite import rewritten
 from tasks.erasure.search import Cleaning, Cleanings, cleanings
 from tasks.erasure.sweep import left_over
-from tasks.publish.commit import commit, encoded
+from tasks.publish.commit import commit
 from tasks.publish.digest import version_digest
-from tasks.store.documents import decoded
+from tasks.store.documents import as_text, decoded, encoded
 from tasks.store.paths import (
     archive_prefix,
     erasure_key,
@@ -134,7 +134,7 @@ class _Erasing:
             quick=tuple(quick_hashes(salt, pl.Series(values, dtype=pl.String))),
             probes=probes(salt),
             state="begun",
-            asked_at=_told(clock()),
+            asked_at=as_text(clock()),
             asked_by=asked_by,
         )
 
@@ -261,7 +261,7 @@ class _Erasing:
                 "the same command again for the receipt.",
             )
         receipt = signed(self._receipt(Swept(len(keys), bool(finding.needles))), key)
-        data = msgspec.json.format(msgspec.json.encode(receipt, order="deterministic"), indent=1)
+        data = encoded(receipt)
         self.store.replace(receipt_key(self.name, self.journal.id, receipt.version), data)
         self._note(state="done")
         return receipt
@@ -278,7 +278,7 @@ class _Erasing:
             hashes=told.hashes,
             asked_at=told.asked_at,
             asked_by=told.asked_by,
-            finished_at=_told(self.clock()),
+            finished_at=as_text(self.clock()),
             version=max(list_versions(self.store, self.name), default=0),
             versions_changed=tuple(sorted(replaced)),
             records=len(_placed(told.places)),
@@ -352,7 +352,3 @@ def _files(dataset: str, replacements: Iterable[Replacement], side: str) -> tupl
         for file in getattr(each, side)
     }
     return tuple(found[path] for path in sorted(found))
-
-
-def _told(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -27,6 +26,7 @@ from tasks.export.features import Feature, Label, classes, features_of, label_of
 from tasks.export.load import DESCRIPTION, Description
 from tasks.export.report import ExportReport
 from tasks.export.stage import record_of
+from tasks.store.documents import encoded
 from tasks.store.exports import under_way
 from tasks.store.faults import legible, translated
 from tasks.store.outside import appearing, check_free, write
@@ -98,7 +98,7 @@ def export_fit(
         with under_way(store, record), appearing(target) as filling:
             for name, frame in known.items():
                 _write(filling, name, frame, description)
-            write(filling / DESCRIPTION, msgspec.json.format(msgspec.json.encode(description), indent=1) + b"\n")
+            write(filling / DESCRIPTION, encoded(description) + b"\n")
             with translated("read", str(target)):
                 sizes = [path.stat().st_size for path in filling.iterdir()]
             files, size = len(sizes), sum(sizes)

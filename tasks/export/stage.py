@@ -12,7 +12,6 @@ through a link that would be the store's. Where links are asked for and can't be
 
 from __future__ import annotations
 
-import datetime as dt
 import socket
 import urllib.parse
 import uuid
@@ -21,12 +20,14 @@ from typing import TYPE_CHECKING
 from schemas.errors import UsageError, shown
 from schemas.records import Role
 from tasks.export.report import Counts, ExportReport
+from tasks.store.documents import as_text
 from tasks.store.exports import Export, under_way
 from tasks.store.outside import appearing, check_free, place, write
 from tasks.store.paths import file_key, version_key
 from tasks.store.versions import Snapshot
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
@@ -109,7 +110,7 @@ def record_of(manifests: Sequence[Manifest], folder: Path, role: str, form: str,
         format=form,
         folder=str(folder),
         host=socket.gethostname(),
-        begun_at=now.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        begun_at=as_text(now),
     )
 
 

@@ -10,7 +10,6 @@ apply their change to what that one published. Nobody waits for a lock, and noth
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import functools
 import hashlib
 import random
@@ -23,12 +22,14 @@ from schemas.errors import ErasedMeanwhileError, StoreError, VersionNotFoundErro
 from schemas.records import Manifest, PartitionEntry, Release
 from tasks.erasure import journal
 from tasks.publish.digest import version_digest
+from tasks.store.documents import as_text, encoded
 from tasks.store.paths import version_key
 from tasks.store.retired import is_retired
 from tasks.store.upkeep import wait_for_upkeep
 from tasks.store.versions import read_manifest, stored_head
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterable, Mapping
 
     from schemas.records import OutputFile
@@ -203,21 +204,6 @@ def chained(manifest: Manifest, parent: bytes | None) -> Manifest:
     return msgspec.structs.replace(
         manifest, parent_sha256=None if parent is None else hashlib.sha256(parent).hexdigest()
     )
-
-
-def as_text(moment: dt.datetime) -> str:
-    """A moment as manifests and holds write it.
-
-    Example:
-        >>> as_text(dt.datetime(2026, 11, 23, 4, 15, tzinfo=dt.UTC))
-        '2026-11-23T04:15:00Z'
-    """
-    return moment.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def encoded(manifest: Manifest) -> bytes:
-    """A manifest as it is stored."""
-    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
 
 
 def _published(store: Store, candidate: Manifest) -> bool:

@@ -19,7 +19,8 @@ from schemas.errors import HoldGoneError
 from schemas.records import Release
 from tasks.audit.gates import in_words
 from tasks.audit.kept import Decision, Hold
-from tasks.publish.commit import as_text, check_known, commit
+from tasks.publish.commit import check_known, commit
+from tasks.store.documents import as_text
 from tasks.store.holds import already, decide, decision_on, read_hold
 from tasks.store.lease import lease
 from tasks.store.paths import file_key

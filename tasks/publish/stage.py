@@ -22,11 +22,12 @@ from tasks.ingest.listing import open_raw
 from tasks.ingest.stage import same_files
 from tasks.job import Job, Outcome, Settled, Staged
 from tasks.publish.balance import check_balance
-from tasks.publish.commit import Committed, as_text, check_known, commit
+from tasks.publish.commit import Committed, check_known, commit
 from tasks.publish.contract import contract_fingerprint, contract_of
 from tasks.publish.written import read_back, recounted
 from tasks.store import archive
 from tasks.store.contracts import keep_contract
+from tasks.store.documents import as_text
 from tasks.store.holds import keep_hold, read_holds
 from tasks.store.lease import check_lease
 from tasks.store.reviews import concerning, read_reviews

@@ -29,6 +29,7 @@ from schemas.records import Role
 from tasks.retain.policy import kept_versions, policy_in_words
 from tasks.retain.report import RetainReport
 from tasks.store import exports
+from tasks.store.documents import as_text, encoded
 from tasks.store.failures import failure_keys, read_failures
 from tasks.store.holds import all_holds, decision_on, forget_hold
 from tasks.store.lease import lease
@@ -263,14 +264,14 @@ class _Retaining:
             return
         record = Retirement(
             run_id=self.run_id,
-            retired_at=self.now.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            retired_at=as_text(self.now),
             policy=policy_in_words(self.retention),
             versions=tuple(retired),
             files=tuple(sorted(released)),
             replaced={old: new for each in replaced for old, new in each.items()},
         )
         newest = max(each.version for each in retired)
-        data = msgspec.json.format(msgspec.json.encode(record), indent=1)
+        data = encoded(record)
         if not self.store.create(retired_key(self.dataset, newest, self.run_id), data):
             raise StoreError("another run has the same id", where=self.dataset, fix="Run it again.")
         for each in retired:

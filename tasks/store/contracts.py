@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from schemas.errors import StoreError
 from schemas.records import Contract
-from tasks.store.documents import decoded
+from tasks.store.documents import decoded, encoded
 from tasks.store.paths import contract_key
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ def keep_contract(store: Store, fingerprint: str, contract: Contract) -> None:
     Raises:
         StoreError: the store can't be written.
     """
-    data = msgspec.json.format(msgspec.json.encode(contract, order="deterministic"), indent=1)
+    data = encoded(contract)
     store.create(contract_key(contract.dataset, fingerprint), data)
 
 

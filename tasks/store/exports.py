@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.errors import LeaseHeldError, StoreError
-from tasks.store.documents import decoded
+from tasks.store.documents import decoded, encoded
 from tasks.store.lease import lease
 from tasks.store.paths import export_key, exports_prefix, lease_key
 
@@ -66,9 +66,7 @@ def under_way(store: Store, export: Export) -> Iterator[None]:
     pin = exports_prefix(export.dataset) + export.export + _PIN
     with lease(store, export.dataset, _lease_of(export.export), export.export):
         store.create(pin, msgspec.json.encode(export.versions))
-        store.create(
-            export_key(export.dataset, export.export), msgspec.json.format(msgspec.json.encode(export), indent=1)
-        )
+        store.create(export_key(export.dataset, export.export), encoded(export))
         try:
             yield
         finally:

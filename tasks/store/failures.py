@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from tasks.audit.kept import Failure
-from tasks.store.documents import decoded
+from tasks.store.documents import decoded, encoded
 from tasks.store.paths import failure_key, failure_prefix, partition_of
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ def keep_failure(store: Store, dataset: str, failure: Failure, now: dt.datetime)
         StoreError: the store can't be written.
     """
     key = failure_key(dataset, failure.partition, f"{now:%Y%m%dT%H%M%S%fZ}", failure.run_id)
-    store.create(key, msgspec.json.format(msgspec.json.encode(failure), indent=1))
+    store.create(key, encoded(failure))
 
 
 def read_failures(store: Store, dataset: str) -> dict[str, Failure]:

@@ -16,7 +16,7 @@ import msgspec
 
 from schemas.errors import HoldGoneError, HoldNotFoundError, nearest, shown
 from tasks.audit.kept import Decision, Hold
-from tasks.store.documents import decoded
+from tasks.store.documents import decoded, encoded
 from tasks.store.paths import decision_key, hold_key, hold_name, hold_prefix
 from tasks.store.versions import moment_of
 
@@ -35,7 +35,7 @@ def keep_hold(store: Store, hold: Hold) -> Hold:
     number = 1
     while True:
         named = msgspec.structs.replace(hold, hold=f"{hold.entry.cleaning}-{number}")
-        if store.create(hold_key(hold.dataset, named.hold), _encoded(named)):
+        if store.create(hold_key(hold.dataset, named.hold), encoded(named)):
             return named
         present = read_hold(store, hold.dataset, named.hold)
         now = moment_of(hold.held_at, hold.dataset)
@@ -59,8 +59,7 @@ def all_holds(store: Store, dataset: str) -> tuple[Hold, ...]:
     Raises:
         StoreError: the store can't be read, or a hold is broken.
     """
-    names = filter(None, map(hold_name, store.list(hold_prefix(dataset))))
-    return tuple(read_hold(store, dataset, name) for name in names)
+    return tuple(_read(store, dataset, name) for name in _names(store, dataset))
 
 
 def waits(store: Store, hold: Hold, *, now: dt.datetime) -> bool:
@@ -75,10 +74,18 @@ def read_hold(store: Store, dataset: str, name: str) -> Hold:
         HoldNotFoundError: there is none of that name; the message has the nearest.
         StoreError: the store can't be read, or the hold is broken.
     """
-    known = list(filter(None, map(hold_name, store.list(hold_prefix(dataset)))))
+    known = _names(store, dataset)
     if name not in known:
         fix = nearest(name, known) if known else "Nothing is held."
         raise HoldNotFoundError(f"{dataset} has no hold {shown(name)}", fix=fix)
+    return _read(store, dataset, name)
+
+
+def _names(store: Store, dataset: str) -> list[str]:
+    return list(filter(None, map(hold_name, store.list(hold_prefix(dataset)))))
+
+
+def _read(store: Store, dataset: str, name: str) -> Hold:
     key = hold_key(dataset, name)
     return decoded(store.read(key), Hold, what="the hold", key=key)
 
@@ -102,7 +109,7 @@ def decide(store: Store, hold: Hold, decision: Decision) -> None:
         HoldGoneError: the other was decided.
         StoreError: the store can't be written.
     """
-    if store.create(decision_key(hold.dataset, hold.hold), _encoded(decision)):
+    if store.create(decision_key(hold.dataset, hold.hold), encoded(decision)):
         return
     made = decision_on(store, hold)
     if made and made.act != decision.act:
@@ -127,7 +134,3 @@ def forget_hold(store: Store, hold: Hold) -> None:
     """
     store.delete(hold_key(hold.dataset, hold.hold))
     store.delete(decision_key(hold.dataset, hold.hold))
-
-
-def _encoded(record: Hold | Decision) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(record), indent=1)

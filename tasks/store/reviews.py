@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.errors import StoreError, shown
 from schemas.reviews import Decision, Review
+from tasks.store.documents import decoded, encoded
 from tasks.store.paths import review_key, review_prefix
 
 if TYPE_CHECKING:
@@ -27,13 +27,9 @@ def read_reviews(store: Store, dataset: str) -> tuple[Review, ...]:
     Raises:
         StoreError: one can't be read.
     """
-    found = []
-    for key in store.list(review_prefix(dataset)):
-        try:
-            found.append(msgspec.json.decode(store.read(key), type=Review))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            fix = "Restore it from a backup: without it, the labels that it decided on would be the old ones again."
-            raise StoreError(f"a review can't be decoded: {shown(error)}", where=key, fix=fix) from error
+    fix = "Restore it from a backup: without it, the labels that it decided on would be the old ones again."
+    keys = store.list(review_prefix(dataset))
+    found = [decoded(store.read(key), Review, what="a review", key=key, fix=fix) for key in keys]
     return tuple(sorted(found, key=lambda review: review.id))
 
 
@@ -54,8 +50,7 @@ def keep_review(store: Store, dataset: str, review: Review) -> bool:
     Raises:
         StoreError: the store can't be written.
     """
-    data = msgspec.json.format(msgspec.json.encode(review, order="deterministic"), indent=1)
-    return store.create(review_key(dataset, review.id), data)
+    return store.create(review_key(dataset, review.id), encoded(review))
 
 
 def take_reviews(store: Store, other: Store, dataset: str, ids: Collection[str] | None = None) -> None:

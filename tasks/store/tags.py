@@ -9,18 +9,19 @@ moves it to another version.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from schemas.errors import TagExistsError, UsageError, VersionNotFoundError, nearest, shown
-from tasks.store.documents import decoded
+from tasks.store.documents import as_text, decoded, encoded
 from tasks.store.paths import tag_key, tag_name, tag_prefix
 from tasks.store.versions import read_manifest
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from tasks.store.home import Store
 
 #: Begins with a letter, so that it is neither a number nor a date.
@@ -111,10 +112,9 @@ def set_tag(
     """
     check_name(name)
     manifest = read_manifest(store, dataset, version)
-    created_at = now.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    tag = Tag(name, version, manifest.digest, created_at)
+    tag = Tag(name, version, manifest.digest, as_text(now))
     key = tag_key(dataset, name)
-    if not store.exists(key) and (dry_run or store.create(key, _encoded(tag))):
+    if not store.exists(key) and (dry_run or store.create(key, encoded(tag))):
         return tag
     present = _decoded(store.read(key), key)
     if present.version == version:  # an erasure may have changed its digest since
@@ -123,7 +123,7 @@ def set_tag(
         found = f"the tag {name} of {dataset} is version {present.version}"
         raise TagExistsError(found, fix=f"Give version {version} another name, or take this one from it with --move.")
     if not dry_run:
-        store.replace(key, _encoded(tag))
+        store.replace(key, encoded(tag))
     return tag
 
 
@@ -138,10 +138,6 @@ def delete_tag(store: Store, dataset: str, name: str, *, dry_run: bool = False) 
     if not dry_run:
         store.delete(tag_key(dataset, name))
     return tag
-
-
-def _encoded(tag: Tag) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(tag), indent=1)
 
 
 def _decoded(data: bytes, key: str) -> Tag:
