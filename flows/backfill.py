@@ -103,7 +103,7 @@ def _clean(dataset: str, steps: Sequence[Planned], at_once: int, told: dict[str,
     run_id, apart_from = runtime.flow_run.id, load_settings().apart_bytes
     big = [step for step in steps if step.size >= apart_from]
     deployment = deployment_of("clean-partition") if big else None
-    small = [step for step in steps if step not in big or deployment is None]
+    small = [step for step in steps if step.size < apart_from] if deployment else steps
     jobs = {step.partition: job_of(dataset, step.partition, reason="backfill") for step in steps}
     progress = create_progress_artifact(
         0.0, key=f"{dataset.replace('_', '-')}-backfill-progress", description=f"Partitions of {dataset}"

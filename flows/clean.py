@@ -89,7 +89,8 @@ def clean(job: Job, stages: Stages) -> Outcome:
     with events.failures_told(job), _at_home(job) as job, _remembered(job):
         store = job.open_store()
         with lease(store, job.dataset, job.partition, job.run_id), staging(store, job.dataset, job.partition):
-            outcome = unchanged(job, store, job.load()) or held(job, store, job.load())
+            dataset = job.load()
+            outcome = unchanged(job, store, dataset) or held(job, store, dataset)
             if outcome is not None:
                 logger.info("%s %s: %s", job.dataset, shown(job.partition), outcome.note)
             else:

@@ -6,10 +6,9 @@ schedule).
 
 from __future__ import annotations
 
-from flows.nightly import newest
+from flows.nightly import partitions_of
 from flows.settings import load_settings
 from schemas import registry
-from tasks.ingest.listing import list_partitions
 from tasks.store.local import open_store
 from tasks.store.versions import head
 
@@ -26,9 +25,9 @@ def due(dataset: str) -> list[str]:
     """
     settings = load_settings()
     declared = registry.load(dataset, settings.folders)
-    last = newest(dataset)
+    *older, last = partitions_of(declared)
     back = declared.schedule.catch_up if declared.schedule else 0
-    before = list_partitions(settings.raw_root, declared.source.pattern)[-back - 1 : -1] if back else []
+    before = older[-back:] if back else []
     version = head(open_store(settings.store_root), dataset)
     held = version.partitions if version else {}
     return [*(name for name in before if name not in held), last]

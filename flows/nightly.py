@@ -6,7 +6,7 @@ Does not belong here: cleaning one (clean), ranges of partitions (backfill), or 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 from prefect import flow, runtime
@@ -18,6 +18,9 @@ from schemas.errors import DumpMissingError, SomeFailedError, WinnowError, shown
 from tasks.ingest.listing import list_partitions
 from tasks.job import Outcome
 
+if TYPE_CHECKING:
+    from schemas.dataset import Dataset
+
 
 def newest(dataset: str) -> str:
     """The newest partition of a data set: the last in the order of names, so name partitions by ISO date.
@@ -25,12 +28,20 @@ def newest(dataset: str) -> str:
     Raises:
         DumpMissingError: there is none.
     """
-    settings = load_settings()
-    declared = registry.load(dataset, settings.folders)
-    found = list_partitions(settings.raw_root, declared.source.pattern)
+    return partitions_of(registry.load(dataset, load_settings().folders))[-1]
+
+
+def partitions_of(declared: Dataset) -> list[str]:
+    """The partitions of which there is a dump, in the order of their names; one at least.
+
+    Raises:
+        DumpMissingError: there is none.
+    """
+    raw_root = load_settings().raw_root
+    found = list_partitions(raw_root, declared.source.pattern)
     if not found:
-        raise DumpMissingError(f"no file matches {shown(declared.source.pattern)}", where=settings.raw_root)
-    return found[-1]
+        raise DumpMissingError(f"no file matches {shown(declared.source.pattern)}", where=raw_root)
+    return found
 
 
 @flow(name="nightly", flow_run_name="nightly")

@@ -24,6 +24,7 @@ import polars as pl
 
 from schemas.records import CONFLICTS_WITH, DIFFERING, DUPLICATE_OF, FILE, INPUT, OF_PARTITION, RECORD, Severity, Terms
 from tasks.dedupe.exact import by_preference, content_of, differing, other_contents
+from tasks.dedupe.ledger import own_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +98,7 @@ def _disputed(members: pl.DataFrame, others: pl.DataFrame, key: Sequence[str]) -
     """Rows that would be kept, each beside the first row of another content."""
     beside = others.select(
         *key,
-        _id().alias(CONFLICTS_WITH),
+        own_id().alias(CONFLICTS_WITH),
         pl.col(PARTITION).alias(OF_PARTITION),
         pl.col("_content").alias("_other"),
     )
@@ -124,7 +125,7 @@ def _superseded(members: pl.DataFrame, terms: Terms, columns: Sequence[str]) -> 
         .unique(key, keep="first", maintain_order=True)
         .select(
             *key,
-            _id().alias(DUPLICATE_OF),
+            own_id().alias(DUPLICATE_OF),
             pl.col(PARTITION).alias(OF_PARTITION),
             pl.col("_content").alias("_of"),
             *(pl.col(name).alias(f"_of.{name}") for name in content),
@@ -138,7 +139,3 @@ def _superseded(members: pl.DataFrame, terms: Terms, columns: Sequence[str]) -> 
         pl.col("_content").ne_missing(pl.col("_of")).alias("_differs"),
         pl.lit(None, pl.String).alias(CONFLICTS_WITH),
     ).select(MOVES.names())
-
-
-def _id() -> pl.Expr:
-    return pl.format("{}:{}", pl.col(FILE), pl.col(RECORD))

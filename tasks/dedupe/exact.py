@@ -160,8 +160,7 @@ def by_preference(members: pl.DataFrame, policy: Policy, columns: Sequence[str])
     if policy.keep == "last":
         return members.reverse()
     if policy.keep == "most_complete":
-        filled = pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.UInt32) for name in columns)
-        return members.sort(filled, descending=True, maintain_order=True)
+        return members.sort(filled(columns), descending=True, maintain_order=True)
     assert policy.by is not None  # noqa: S101  # for the type checker: the policy was checked when declared
     by = pl.col(policy.by)
     if policy.keep == "preferred":
@@ -172,6 +171,11 @@ def by_preference(members: pl.DataFrame, policy: Policy, columns: Sequence[str])
     # Not a number is not the latest of anything.
     by = by.fill_nan(None) if members.schema[policy.by].is_float() else by
     return members.sort(by, descending=True, nulls_last=True, maintain_order=True)
+
+
+def filled(columns: Sequence[str]) -> pl.Expr:
+    """How many cells of a row are there."""
+    return pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.UInt32) for name in columns)
 
 
 def _conflicts(members: pl.DataFrame, key: list[str]) -> pl.DataFrame:

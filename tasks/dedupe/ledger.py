@@ -63,6 +63,11 @@ def record_id(number: str, record: str, inputs: Sequence[RawFile]) -> pl.Expr:
     return pl.format("{}:{}", file, pl.col(record))
 
 
+def own_id() -> pl.Expr:
+    """The id of the record that a row with `_file` and `_record` is about."""
+    return pl.format("{}:{}", pl.col(FILE), pl.col(RECORD))
+
+
 def _looked_up(number: str, texts: Sequence[str]) -> pl.Expr:
     """The text at the place that a column tells, null where the column is."""
     # polars streams no replace_strict: it would hold all rows in memory.
@@ -155,7 +160,7 @@ def redelivered_rows(
         *PLACE_OF_RECORD,
         pl.concat_list(pl.lit(REDELIVERED)).alias(RULES),
         pl.concat_list(pl.lit(f"the file has the same bytes as {first_path}")).alias(REASONS),
-        pl.format("{}:{}", pl.col(FILE), pl.col(RECORD)).alias(DUPLICATE_OF),
+        own_id().alias(DUPLICATE_OF),
         # A copy differs in nothing; of which cluster the first one is, only its own row tells.
         pl.lit([], pl.List(pl.String)).alias(DIFFERING),
         pl.lit(None, pl.String).alias(CLUSTER),

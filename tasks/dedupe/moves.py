@@ -72,10 +72,15 @@ def rows_disputed(frames: Mapping[Role, pl.LazyFrame], terms: Terms) -> pl.LazyF
     return mine.select(*_ID, *(pl.col(VALUES).struct.field(name) for name in columns))
 
 
+def numbered(rows: pl.LazyFrame, inputs: Sequence[RawFile]) -> pl.LazyFrame:
+    """Rows with the number of their raw file in `_input`; those of a redelivery have the first delivery's."""
+    numbers = pl.LazyFrame(_first_numbers(inputs), schema={FILE: pl.String, INPUT: pl.UInt32}, orient="row")
+    return rows.join(numbers, on=FILE, how="left", maintain_order="left")
+
+
 def placed(rows: pl.LazyFrame, partition: str, inputs: Sequence[RawFile], *, kept: bool) -> pl.LazyFrame:
     """Rows with what `decide_across` wants to know of each."""
-    numbers = pl.LazyFrame(_first_numbers(inputs), schema={FILE: pl.String, INPUT: pl.UInt32}, orient="row")
-    told = rows.join(numbers, on=FILE, how="left")
+    told = numbered(rows, inputs)
     columns = [name for name in rows.collect_schema().names() if not name.startswith("_")]
     return told.select(
         pl.lit(partition).alias(PARTITION), INPUT, FILE, RECORD, pl.lit(value=kept).alias(KEPT), *columns
@@ -119,7 +124,7 @@ def moved(
     aside = [frames[role].select(columns) for role in TOUCHED[1:] if role in frames]
     back = pl.concat([clean.clear(), *aside]).join(wanted, on=_ID, how="anti").collect(engine="streaming")
     left = clean.join(wanted, on=_ID, how="anti", maintain_order="left") if moves.height else clean
-    made = {Role.CLEAN: _merged(left, back, inputs) if back.height else left}
+    made = {Role.CLEAN: merged(left, back, inputs) if back.height else left}
     beside = with_canonical(moves.join(rows, on=_ID, how="left", maintain_order="left"), terms.canonical)
     sources = {raw.sha256: raw.path for raw in inputs if not raw.redelivery_of}
     beside = beside.with_columns(
@@ -197,7 +202,7 @@ def _reasoned(role: Role, terms: Terms) -> list[pl.Expr]:
     ]
 
 
-def _merged(left: pl.LazyFrame, back: pl.DataFrame, inputs: Sequence[RawFile]) -> pl.LazyFrame:
+def merged(left: pl.LazyFrame, back: pl.DataFrame, inputs: Sequence[RawFile]) -> pl.LazyFrame:
     """Two lots of rows of the clean table in the order of files and records; the first one stands in it."""
     numbers = dict(_first_numbers(inputs))
     # A record's number is less than 2**40 (a file of a terabyte of line ends), a file's less than 2**24.

@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from schemas.dataset import Dataset
-    from schemas.fitness import Split
     from schemas.records import OutputFile, Removal
     from tasks.audit.labels.judge import JudgeOfLabels
     from tasks.audit.stage import Kept
@@ -85,7 +84,7 @@ class Partition:
         self.reviews = read_reviews(store, job.dataset) if dataset.labels else ()
         # Erased people are found by what the declaration does to cells; reviewers' decisions are about labels.
         self.plan = NormalisePlan(dataset)
-        self.reviewed_plan = NormalisePlan(dataset, reviewed=bool(self.reviews))
+        self.reviewed_plan = NormalisePlan(dataset, reviewed=True) if self.reviews else self.plan
         self.rules = compiled(dataset, self.plan)
         self.names = [column.name for column in dataset.columns]
         self.inputs = staged.inputs
@@ -186,7 +185,7 @@ class Partition:
     def _clean(self) -> pl.LazyFrame:
         split = self.dataset.split
         wanted = [*LINEAGE, *self.names, *([split.column] if split else ())]
-        entities = self._entities(split) if split and split.stratify else None
+        entities = self._entities if split and split.stratify else None
 
         def blocks() -> Iterator[pl.DataFrame]:
             for rows in self._kept_of_files():
@@ -200,8 +199,11 @@ class Partition:
             schema[split.column] = splits.SPLIT_TYPE
         return self.candidates.lazily(blocks, pl.Schema({name: schema[name] for name in wanted}))
 
-    def _entities(self, split: Split) -> pl.DataFrame:
-        return splits.stratified(split, self._kept_of_files(), self.job.partition)
+    @functools.cached_property
+    def _entities(self) -> pl.DataFrame:
+        """The split of each entity, where a stratified one is declared: it takes a pass over all blocks."""
+        assert self.dataset.split is not None  # noqa: S101  # for the type checker: asked of such data sets only
+        return splits.stratified(self.dataset.split, self._kept_of_files(), self.job.partition)
 
     def _kept_of_files(self) -> Iterator[pl.DataFrame]:
         """As `_kept`, with the sha256 of the file."""

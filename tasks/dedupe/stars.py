@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 
 from schemas.records import CLUSTER, COMPARED, DIFFERING, INPUT, KIND, RECORD, SHARED, SHINGLES, SIMILARITY, WEIGHT
-from tasks.dedupe.exact import by_preference, differing
+from tasks.dedupe.exact import by_preference, differing, filled
 from tasks.dedupe.keys import cluster
 from tasks.dedupe.repeated import ROW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
 
     from numpy.typing import NDArray
 
@@ -67,8 +67,13 @@ def rows_left(blocks: Blocks) -> Iterator[Rows]:
 
 def ranks(blocks: Blocks, dedupe: Dedupe, columns: Sequence[str]) -> NDArray[np.uint32]:
     """The place of each row in the order of preference."""
-    filled = pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.UInt32) for name in columns).alias(_FILLED)
-    wanted = filled if dedupe.keep == "most_complete" else pl.col(dedupe.by) if dedupe.by else pl.col(ROW)
+    wanted = (
+        filled(columns).alias(_FILLED)
+        if dedupe.keep == "most_complete"
+        else pl.col(dedupe.by)
+        if dedupe.by
+        else pl.col(ROW)
+    )
     parts = [rows.frame.select(pl.lit(0, pl.UInt32).alias(_NUMBER), wanted) for rows in rows_left(blocks)]
     compared = pl.concat(parts).with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias(_NUMBER))
     if dedupe.keep == "most_complete":
@@ -92,10 +97,15 @@ def greedily(count: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
         [0, 0, 2]
     """
     of = list(range(count))
+    choose(pairs, of)
+    return of
+
+
+def choose(pairs: Iterable[tuple[int, int]], of: MutableSequence[int] | Numbers) -> None:
+    """Lets records go to others in pairs, as `greedily` does, where some of it is known already."""
     for one, other in pairs:
         if of[one] == one and of[other] == other:
             of[one] = other
-    return of
 
 
 def beside_leaders(

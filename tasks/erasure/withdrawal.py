@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from schemas.records import FILE, INPUT, LENGTH, OFFSET, RECORD, SOURCE, Role
+from tasks.dedupe.ledger import own_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,7 +63,7 @@ def withdrawn(
     }
     if places.height:
         left[Role.ERASED] = places.lazy()
-    ids = places.select(pl.format("{}:{}", FILE, RECORD)).to_series().unique(maintain_order=True)
+    ids = places.select(own_id()).to_series().unique(maintain_order=True)
     return Withdrawal(left, tuple(ids), fates)
 
 

@@ -183,6 +183,7 @@ def _fingerprint(declared: str, code: Mapping[str, str], libraries: Mapping[str,
     return _hashed([declared, libraries, code])[:32]
 
 
+@functools.lru_cache(maxsize=64)  # as above
 def _audits_in(text: bytes) -> tuple[str, ...]:
     """The policies of audits that a declaration names."""
     try:

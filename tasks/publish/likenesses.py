@@ -17,7 +17,8 @@ import polars as pl
 
 from schemas.errors import StoreError
 from schemas.policies import Near
-from schemas.records import COMPARED, DUPLICATE_OF, FILE, KIND, RECORD, SHARED, SHINGLES, Role
+from schemas.records import COMPARED, DUPLICATE_OF, KIND, SHARED, SHINGLES, Role
+from tasks.dedupe.ledger import own_id
 from tasks.dedupe.near.likeness import Likeness, likeness, similar
 from tasks.publish.written import rows_of
 from tasks.store.faults import legible
@@ -51,8 +52,10 @@ def unlike(store: Store, manifest: Manifest) -> Iterator[tuple[str, str]]:
 
 def _wrong(store: Store, dataset: str, entry: PartitionEntry) -> int:
     near = _policy(store, dataset, entry)
+    if near is None:
+        return 0
     frames = rows_of(store, dataset, entry.files)
-    if near is None or COMPARED not in (removed := frames[Role.DUPLICATES]).collect_schema():
+    if COMPARED not in (removed := frames[Role.DUPLICATES]).collect_schema():
         return 0
     beside = removed.filter(pl.col(KIND) == "near").join(_texts(frames, near.column), on=DUPLICATE_OF)
     told = beside.select(COMPARED, "_survives", SHARED, SHINGLES).collect(engine="streaming")
@@ -69,5 +72,5 @@ def _policy(store: Store, dataset: str, entry: PartitionEntry) -> Near | None:
 
 def _texts(frames: Mapping[Role, pl.LazyFrame], column: str) -> pl.LazyFrame:
     """The text of each record that may be named, by its id."""
-    name = pl.format("{}:{}", FILE, RECORD).alias(DUPLICATE_OF)
+    name = own_id().alias(DUPLICATE_OF)
     return pl.concat(frames[role].select(name, pl.col(column).alias("_survives")) for role in _WHERE if role in frames)

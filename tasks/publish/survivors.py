@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from schemas.errors import StoreError, shown
-from schemas.records import CONFLICTS_WITH, DUPLICATE_OF, FILE, OF_PARTITION, RECORD, Role
+from schemas.records import CONFLICTS_WITH, DUPLICATE_OF, OF_PARTITION, Role
+from tasks.dedupe.ledger import own_id
 from tasks.publish.likenesses import unlike
 from tasks.publish.written import rows_of
 from tasks.store.faults import legible
@@ -74,7 +75,7 @@ def _missing(store: Store, manifest: Manifest, partition: str, named: pl.DataFra
     for role in where:
         rows = _role(store, manifest.dataset, partitions[partition], role)
         if rows is not None:
-            there = rows.select(pl.format("{}:{}", FILE, RECORD).alias("_id"))
+            there = rows.select(own_id().alias("_id"))
             wanted = wanted.join(there, on="_id", how="anti")
     return int(wanted.select(pl.len()).collect(engine="streaming").item())
 

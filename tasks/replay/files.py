@@ -26,6 +26,7 @@ from schemas.records import (
 )
 from tasks.dedupe import ledger
 from tasks.dedupe.exact import PLACE
+from tasks.dedupe.moves import merged, numbered
 from tasks.validate.reasons import decode
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from schemas.records import RawFile
     from tasks.replay.verdicts import Settled
     from tasks.validate.screening import Judged, Screening
-
-_ORDER = "_order"
 
 
 class Files:
@@ -60,11 +59,7 @@ class Files:
 
     def numbered(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Rows with the number of their raw file in `_input`; a redelivery's have the first delivery's."""
-        numbers = {raw.sha256: number for number, raw in reversed(list(enumerate(self.inputs)))}
-        table = pl.LazyFrame(
-            {FILE: list(numbers), INPUT: list(numbers.values())}, schema={FILE: pl.String, INPUT: pl.UInt32}
-        )
-        return rows.join(table, on=FILE, how="left", maintain_order="left")
+        return numbered(rows, self.inputs)
 
     def kept(self) -> pl.LazyFrame:
         """The rows that are kept already, numbered so."""
@@ -79,9 +74,7 @@ class Files:
         """The rows of each file of the partition."""
         wanted = [*LINEAGE, *self.names]
         fresh = judged.candidates.join(verdict.kept, on=PLACE, how="semi", maintain_order="left").lazy()
-        place = (pl.col(INPUT).cast(pl.UInt64) * (1 << 40) + pl.col(RECORD)).alias(_ORDER)
-        kept = self.kept().select(place, *wanted)
-        clean = kept.merge_sorted(self._named(fresh).select(place, *wanted), key=_ORDER).select(wanted)
+        clean = merged(self.rows[Role.CLEAN].select(wanted), self._named(fresh).select(wanted).collect(), self.inputs)
         frames = {Role.CLEAN: clean, Role.QUARANTINE: self._quarantine(records, judged, verdict, answered)}
         if Role.DUPLICATES in self.rows or verdict.duplicates.height:
             frames[Role.DUPLICATES] = self._duplicates(records, verdict)

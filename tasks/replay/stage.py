@@ -41,7 +41,9 @@ from tasks.dedupe.across import terms_of
 from tasks.dedupe.exact import PLACE
 from tasks.dedupe.moves import VALUES, given_back
 from tasks.erasure.journal import erasure_ids
+from tasks.ingest.blocks import record_schema
 from tasks.ingest.sniffing import pinned
+from tasks.ingest.streams import TextStream
 from tasks.publish.balance import check_balance
 from tasks.publish.commit import check_known
 from tasks.publish.contract import contract_fingerprint, contract_of
@@ -121,13 +123,12 @@ class _Replay:
         self.contract = contract_fingerprint(job.declaration)
         self.screening = Screening(dataset)
         self.rules = self.screening.rules
-        self.stopping = self.rules.broken(Severity.QUARANTINE, Severity.FAIL)
         self.files = Files(self.rows, self.inputs, dataset, self.screening)
 
     def done(self) -> Asked:
         nothing = PartitionReplay(self.job.partition, 0, whole=self.entry.contract == self.contract)
         if self.entry.contract == self.contract:
-            return Asked(msgspec.structs.replace(nothing, why_not=""), None)
+            return Asked(nothing, None)
         before = read_contract(self.store, self.job.dataset, self.entry.contract)
         today = contract_of(self.dataset, self.job.declaration)
         if trouble := self._unlike():
@@ -191,7 +192,7 @@ class _Replay:
         if rejected is not None and not as_then:
             own = pl.col(RULES).list.eval(pl.element().is_in(OWN_REASONS)).list.any()
             parts += self._parsed(rejected.filter(own).select(columns).collect())
-        empty = pl.DataFrame(schema={INPUT: pl.UInt32, **_record_schema(self.names)})
+        empty = pl.DataFrame(schema={INPUT: pl.UInt32, **record_schema(self.names)})
         return pl.concat([empty, *(each.select(empty.columns) for each in parts)]).sort(PLACE)
 
     def _parsed(self, rows: pl.DataFrame) -> list[pl.DataFrame]:
@@ -212,8 +213,6 @@ class _Replay:
             return None
         if not raw.header_size:
             return b""
-        from tasks.ingest.streams import TextStream
-
         with original(self.store, self.job.dataset, self.job.raw_root, raw) as found:
             if found.stream is None:
                 return None
@@ -243,7 +242,7 @@ class _Replay:
             first = ~pl.col(RULES).list.contains(ledger.REDELIVERED)
             rows = from_ledger(self.files.numbered(self.rows[Role.DUPLICATES].filter(first)), self.names)
             flagged = self.screening.judge(rows, small=True).flagged
-            if count := flagged.filter(self.stopping).height:
+            if count := flagged.filter(self.files.stopping).height:
                 return f"{count:,} duplicates break a rule of today"
         return ""
 
@@ -348,12 +347,6 @@ def _repaired(rows: Mapping[Role, pl.LazyFrame]) -> dict[tuple[str, str], int]:
         return {}
     counts = rows[Role.REPAIRS].group_by("column", "step").len().collect(engine="streaming")
     return {(column, step): cells for column, step, cells in counts.rows()}
-
-
-def _record_schema(names: list[str]) -> dict[str, pl.DataType]:
-    from tasks.ingest.blocks import record_schema
-
-    return record_schema(names)
 
 
 def _meaning(contract: Contract) -> tuple[object, ...]:

@@ -9,10 +9,9 @@ from prefect.context import TaskRunContext
 
 from tasks.job import Job, Outcome
 from tasks.report.escape import as_markdown
-from tasks.report.stage import run_report
+from tasks.report.stage import run_report, version_and_parent
 from tasks.report.summary import removed_by_rule, summary
 from tasks.report.trend import last_partitions, trend
-from tasks.store.versions import read_manifest
 
 #: Rows of a table that the UI and the feed of events can take; the summary and `winnow show` have the others.
 _ROWS = 200
@@ -23,7 +22,9 @@ _WATCHED = ("nightly", "run")
 @task(name="report", task_run_name="report {job.dataset} {job.partition}", cache_policy=NO_CACHE)
 def report(job: Job, outcome: Outcome) -> None:
     """Writes the report of a published run; inside a run of Prefect's also as its artifacts."""
-    found = run_report(job, job.open_store(), job.load(), outcome)
+    store = job.open_store()
+    versions = version_and_parent(store, job.dataset, outcome.version or 0)
+    found = run_report(job, store, job.load(), outcome, versions)
     if TaskRunContext.get() is None:
         return
     # The UI shows a description as markdown, and the cells of a table as they are: those are the declaration's words.
@@ -37,7 +38,7 @@ def report(job: Job, outcome: Outcome) -> None:
         description=f"{where}: rows that broke each rule",
     )
     if job.reason in _WATCHED:
-        entries = last_partitions(read_manifest(job.open_store(), job.dataset, found.version))
+        entries = last_partitions(versions[0])
         create_markdown_artifact(
             trend(job.dataset, entries),
             key=f"{job.artifact_stem}-trend",

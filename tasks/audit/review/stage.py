@@ -17,6 +17,8 @@ from schemas.records import FILE, RECORD, Role
 from tasks.audit.review.decisions import holding
 from tasks.audit.review.formats import TOLD
 from tasks.audit.review.intake import Intake, Known, take
+from tasks.dedupe.ledger import own_id
+from tasks.erasure.withdrawal import is_one_of
 from tasks.store.faults import legible
 from tasks.store.paths import file_key
 from tasks.store.reviews import keep_review, read_reviews, review_of
@@ -75,13 +77,13 @@ def queue(
             scores = _scores(store, dataset.name, entry)
             if scores is None:
                 continue
-            issues = scores.filter("issue").collect().filter(~_is_among(decided))
+            issues = scores.filter("issue").collect().filter(~is_one_of(decided))
             parts.append(_with_context(store, dataset.name, entry, issues, others).with_columns(partition=pl.lit(name)))
     if not parts:
         fix = f"Clean it again: winnow run {dataset.name} --partition P"
         raise UsageError("the version has no audit of labels", where=f"{dataset.name}@{manifest.version}", fix=fix)
     told = pl.concat(parts).sort("score", *_ID).head(limit if limit is not None else len(decided) + _rows(parts))
-    record = pl.format("{}:{}", pl.col(FILE), pl.col(RECORD)).alias("record")
+    record = own_id().alias("record")
     named = told.with_columns(record, pl.lit(policy.column).alias("column")).rename({"given": "label"})
     # A column of the table may have the name of one of the queue's.
     context = {f"_context.{name}": name if name not in (*TOLD, "partition") else f"cell {name}" for name in others}
@@ -103,11 +105,6 @@ def _scores(store: Store, dataset: str, entry: PartitionEntry) -> pl.LazyFrame |
         if file.role is Role.AUDIT and file.path.endswith("-labels-scores.parquet"):
             return scan(store, [file_key(dataset, file.path)])
     return None
-
-
-def _is_among(places: set[Place]) -> pl.Expr:
-    ids = pl.Series([f"{file}:{record}" for file, record in sorted(places)], dtype=pl.String)
-    return pl.format("{}:{}", pl.col(FILE), pl.col(RECORD)).is_in(ids.implode())
 
 
 def _with_context(

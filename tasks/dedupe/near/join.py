@@ -20,8 +20,9 @@ import numpy as np
 
 from schemas.errors import MissingExtraError
 from tasks.dedupe.near.likeness import required
-from tasks.dedupe.near.postings import Bounds, Index, Pairs, portions, possible, prefixes_of
-from tasks.dedupe.near.sets import first_equals, stretches
+from tasks.dedupe.near.postings import Bounds, Index, Pairs, possible, prefixes_of
+from tasks.dedupe.near.sets import first_equals, portions, stretches
+from tasks.dedupe.stars import choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +98,8 @@ class _Join:
             head, pairs = _within(entries, self._sets.sizes, self._near, self._bounds.pairs)
             decided = texts[: np.searchsorted(texts, head)]
             for found in pairs:
-                self._choose(self._similar(found), of)
+                one, other = self._similar(found)
+                choose(zip(one.tolist(), other.tolist(), strict=True), of)
             staying = decided[of[decided] == decided]
             index.add(prefixes.of(staying))
             texts, new = texts[decided.size :], True
@@ -108,13 +110,6 @@ class _Join:
             one, other = self._similar(found)
             # Where a text already goes to one, another one may come before that; staying, it stands for itself.
             np.minimum.at(of, one, other)
-
-    @staticmethod
-    def _choose(pairs: Pairs, of: Numbers) -> None:
-        """Lets texts go for those before them in the same chunk."""
-        for one, other in zip(pairs.one.tolist(), pairs.other.tolist(), strict=True):
-            if of[one] == one and of[other] == other:
-                of[one] = other
 
     def pairs(self) -> Pairs:
         """All pairs of similar texts."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tasks.dedupe.near.likeness import required, required_of_larger, required_of_smaller
-from tasks.dedupe.near.sets import stretches
+from tasks.dedupe.near.sets import portions, stretches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,17 +166,6 @@ class Index:
                 texts, places = lists.expand(some.token[few], counts[few], new=new)
                 one, at = (np.repeat(each[few], counts[few]) for each in (some.text, some.place))
                 yield possible(one, at, texts, places, self._sizes, self._near)
-
-
-def portions(counts: Numbers, at_once: int) -> Iterator[slice]:
-    """Stretches of what has so many each, with not too many together."""
-    ends = np.cumsum(counts)
-    start = 0
-    while start < ends.size:
-        before = int(ends[start - 1]) if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + at_once, side="right")))
-        yield slice(start, stop)
-        start = stop
 
 
 def possible(

@@ -90,13 +90,9 @@ def sets_of(
 
 
 def _portions(texts: pl.Series, numbers: NDArray[np.uint32]) -> Iterator[tuple[pl.Series, NDArray[np.uint32]]]:
-    ends = texts.str.len_bytes().fill_null(0).cum_sum().to_numpy()
-    start = 0
-    while start < len(ends):
-        before = int(ends[start - 1]) if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + _BYTES_AT_ONCE, side="right")))
-        yield texts[start:stop], numbers[start:stop]
-        start = stop
+    sizes = texts.str.len_bytes().fill_null(0).to_numpy()
+    for few in portions(sizes, _BYTES_AT_ONCE):
+        yield texts[few], numbers[few]
 
 
 def _number(hashes: Parts, numbered: Parts, count: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
@@ -221,3 +217,14 @@ def stretches(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[n
     total = int(ends[-1]) if ends.size else 0
     numbers: NDArray[np.int64] = np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - counts), counts)
     return numbers
+
+
+def portions(counts: NDArray[np.int64] | NDArray[np.uint32], at_once: int) -> Iterator[slice]:
+    """Stretches of what has so many each, with not too many together."""
+    ends = np.cumsum(counts)
+    start = 0
+    while start < ends.size:
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + at_once, side="right")))
+        yield slice(start, stop)
+        start = stop
