@@ -43,6 +43,16 @@ def categories_of(model: PanderaModel) -> dict[str, tuple[Value, ...]]:
     return found
 
 
+def text_of(value: Value) -> str:
+    """A value as the clean table has it when it is cast to text.
+
+    Example:
+        >>> text_of(True), text_of(7)
+        ('true', '7')
+    """
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _ordered(values: Iterable[Value]) -> list[Value]:
     # pandera keeps a set, whose order differs from process to process.
     return sorted(values, key=lambda value: (isinstance(value, str), value))

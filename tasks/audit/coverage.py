@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from schemas.audits import AuditFinding, AuditResult, Verdict
+from schemas.categories import text_of
 from schemas.fitness import MOST_CELLS, Coverage, Group
 from tasks.audit.intervals import Interval, wilson
 
@@ -152,11 +153,7 @@ def _bands(edges: Sequence[float]) -> list[str]:
 def _declared(name: str, group: Group, categories: Mapping[str, Sequence[Value]]) -> list[str] | None:
     if name in group.bands:
         return _bands(group.bands[name])
-    return [_text(value) for value in categories[name]] if name in categories else None
-
-
-def _text(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return [text_of(value) for value in categories[name]] if name in categories else None
 
 
 def _value_names(count: pl.DataFrame, group: Group, categories: Mapping[str, Sequence[Value]]) -> pl.DataFrame:

@@ -7,12 +7,13 @@ split is in it. Does not belong here: files (fit), or reading them (load).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
 import polars as pl
 
+from schemas.categories import text_of
 from schemas.errors import UsageError, shown
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def label_of(train: pl.DataFrame, column: str, categories: Mapping[str, Sequence
     if column not in train.columns:
         raise UsageError(f"the clean table has no column {shown(column)}", where="--label")
     if column in categories:
-        return Label(column, tuple(map(_text, categories[column])))
+        return Label(column, tuple(map(text_of, categories[column])))
     if train[column].dtype.is_numeric():
         return Label(column)
     return Label(column, tuple(train[column].cast(pl.String).drop_nulls().unique().sort().to_list()))
@@ -85,7 +86,7 @@ def features_of(
         >>> [feature.names for feature in features_of(train, ["size", "kind"], {"kind": ["a", "b", "c"]})]
         [('size', 'size (missing)'), ('kind = a', 'kind = b', 'kind = c')]
     """
-    return tuple(_feature(train[name], [_text(value) for value in categories.get(name, ())]) for name in columns)
+    return tuple(_feature(train[name], [text_of(value) for value in categories.get(name, ())]) for name in columns)
 
 
 def matrix(frame: pl.DataFrame, features: Sequence[Feature], *, standard: bool = False) -> NDArray[np.float64]:
@@ -105,12 +106,8 @@ def classes(column: pl.Series, label: Label) -> pl.Series:
     if not label.classes:
         return column.cast(pl.Float64)
     codes = {name: code for code, name in enumerate(label.classes)}
-    texts = pl.Series(column.name, [None if value is None else _text(value) for value in column.to_list()], pl.String)
+    texts = pl.Series(column.name, [None if value is None else text_of(value) for value in column.to_list()], pl.String)
     return texts.replace_strict(codes, default=None, return_dtype=pl.Int64)
-
-
-def _text(value: Any) -> str:  # noqa: ANN401  # of any declared type
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _kind(column: pl.Series, declared: Sequence[str]) -> FeatureKind:

@@ -5,15 +5,16 @@ Belongs here: wording, and drawing where the extra `report` is installed. Does n
 
 from __future__ import annotations
 
-import base64
 import collections
 import datetime as dt
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from schemas.errors import MissingExtraError
 from schemas.records import Books
 from tasks.report.escape import as_markdown
+from tasks.report.pictures import drawn, in_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,23 +106,27 @@ def _lettered(days: dict[dt.date, str]) -> str:
 
 def _drawn(days: dict[dt.date, str]) -> str:
     """The calendar as a picture in markdown; nothing where the extra is not installed."""
-    try:
-        import altair as alt
-        import vl_convert as vlc
-    except ImportError:
-        return ""
     values = [{"month": f"{day:%Y-%m}", "day": day.day, "state": state} for day, state in sorted(days.items())]
     used = [state for state in STATES if state in days.values()]
-    colours = alt.Scale(domain=used, range=[STATES[state][1] for state in used])
-    chart = (
-        alt.Chart(alt.Data(values=values))  # type: ignore[no-untyped-call]  # of a generated schema
-        .mark_rect(stroke="white")
-        .encode(
-            x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=0)),
-            y=alt.Y("month:O", title=None),
-            color=alt.Color("state:N", scale=colours, title=None, legend=alt.Legend(orient="bottom")),
-        )
-        .properties(width=alt.Step(18), height=alt.Step(18))
-    )
-    picture = base64.b64encode(vlc.vegalite_to_png(chart.to_json(), scale=1.5)).decode()
-    return f"![calendar of the backfill](data:image/png;base64,{picture})"
+    chart = {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "data": {"values": values},
+        "mark": {"type": "rect", "stroke": "white"},
+        "encoding": {
+            "x": {"field": "day", "type": "ordinal", "title": None, "axis": {"labelAngle": 0}},
+            "y": {"field": "month", "type": "ordinal", "title": None},
+            "color": {
+                "field": "state",
+                "type": "nominal",
+                "scale": {"domain": used, "range": [STATES[state][1] for state in used]},
+                "title": None,
+                "legend": {"orient": "bottom"},
+            },
+        },
+        "width": {"step": 18},
+        "height": {"step": 18},
+    }
+    try:
+        return in_markdown(drawn(chart), "calendar of the backfill")
+    except MissingExtraError:
+        return ""

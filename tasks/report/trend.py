@@ -1,19 +1,15 @@
 """Trend: what became of the records of the last partitions, as a chart and as markdown around it.
 
 Belongs here: the choice of numbers and the picture. Does not belong here: reading the store (stage), or Prefect (task).
-
-The picture is a PNG inside the text, since no page of Prefect's draws a script, and none may fetch a picture.
 """
 
 from __future__ import annotations
 
-import base64
-import struct
-import zlib
 from typing import TYPE_CHECKING
 
 from schemas.errors import MissingExtraError
 from tasks.report.escape import as_markdown
+from tasks.report.pictures import drawn, in_markdown
 from tasks.report.summary import share
 
 if TYPE_CHECKING:
@@ -26,7 +22,6 @@ LAST = 30
 #: The fates that the chart has a line for, and their colours, which differ for those who see no red or green, too.
 _FATES = {"quarantined": "#d55e00", "rejected": "#000000", "duplicate": "#0072b2"}
 _WIDTH = 640
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def last_partitions(manifest: Manifest) -> tuple[PartitionEntry, ...]:
@@ -43,8 +38,7 @@ def trend(dataset: str, entries: Sequence[PartitionEntry]) -> str:
     """
     lines = [f"# {as_markdown(dataset)}: the last {len(entries)} partitions", ""]
     try:
-        picture = base64.b64encode(chart(entries)).decode()
-        lines += [f"![Records, and shares of them that were set aside](data:image/png;base64,{picture})", ""]
+        lines += [in_markdown(chart(entries), "Records, and shares of them that were set aside"), ""]
     except MissingExtraError as error:
         lines += [as_markdown(str(error), limit=400), ""]
     lines += [
@@ -65,32 +59,7 @@ def chart(entries: Sequence[PartitionEntry]) -> bytes:
     Raises:
         MissingExtraError: what draws it is not installed.
     """
-    try:
-        import vl_convert
-    except ImportError:
-        raise MissingExtraError.of("vl-convert-python", "report") from None
-    return packed(vl_convert.vegalite_to_png(_picture(entries), scale=1.5))
-
-
-def packed(png: bytes) -> bytes:
-    """The same picture in a fifth of the bytes: what draws it is in a hurry, and Prefect's database keeps each one.
-
-    PNG (RFC 2083): chunks of length, name, data and checksum; those called IDAT hold one stream of zlib.
-    """
-    at, before, data, after = len(_SIGNATURE), [_SIGNATURE], b"", b""
-    while at < len(png):
-        (size,) = struct.unpack_from(">I", png, at)
-        name, whole = png[at + 4 : at + 8], png[at : at + 12 + size]
-        if name == b"IDAT":
-            data += whole[8:-4]
-        elif data:
-            after += whole
-        else:
-            before.append(whole)
-        at += len(whole)
-    smaller = b"IDAT" + zlib.compress(zlib.decompress(data), 9)
-    chunk = struct.pack(">I", len(smaller) - 4) + smaller + struct.pack(">I", zlib.crc32(smaller))
-    return b"".join([*before, chunk, after])
+    return drawn(_picture(entries))
 
 
 def _picture(entries: Sequence[PartitionEntry]) -> dict[str, object]:

@@ -1,7 +1,8 @@
 import re
 
 from schemas.records import Books, Manifest, PartitionEntry
-from tasks.report.trend import LAST, chart, last_partitions, packed, trend
+from tasks.report.pictures import packed
+from tasks.report.trend import LAST, chart, last_partitions, trend
 
 ODD = "2013'); alert(1); (' <img src=x onerror=1>"
 
