@@ -1,4 +1,4 @@
-"""Pictures: charts as they stand in an artifact, PNGs inside the text.
+"""Pictures: charts as they stand in an artifact, drawn and packed into the text.
 
 Belongs here: drawing what is described in the words of Vega-Lite, and quoting it in markdown. Does not belong here:
 what a chart shows (trend, backfill).
