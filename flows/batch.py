@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.errors import EXIT_ENVIRONMENT, WinnowError
+from schemas.errors import EXIT_ENVIRONMENT, WinnowError, shown
 from tasks.job import Job, Outcome
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class _Batch:
         if isinstance(error, WinnowError):
             self.told[job.partition] = Told(job.partition, None, error.kind, str(error), error.exit_code)
         else:
-            told = f"a defect in Winnow ({error})"
+            told = f"a defect in Winnow: {shown(str(error))}"
             self.told[job.partition] = Told(job.partition, None, type(error).__name__, told, EXIT_ENVIRONMENT)
 
     def _tell(self, job: Job, outcome: Outcome) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tasks.store.home import Store
 
 _ROLES = (Role.DUPLICATES, Role.SUPERSEDED, Role.DISPUTED)
+_ROW = "_row"
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,12 +95,23 @@ def clusters(
         if cluster is not None and not sizes.height:
             found = f"no record of {manifest.dataset}@{manifest.version} is a duplicate in cluster {shown(cluster)}"
             raise RecordNotFoundError(found, fix="`winnow duplicates DATASET` lists clusters with their names.")
-        chosen = sizes.head(limit).get_column(CLUSTER).to_list()
-        rows = list(_rows(store, manifest, chosen))
-    by_cluster: dict[str, list[tuple[str, Role, dict[str, Any]]]] = {name: [] for name in chosen}
-    for name, role, row in rows:
-        by_cluster[row[CLUSTER]].append((name, role, row))
-    made = (_cluster(store, manifest, name, of, members, hidden) for name, of in by_cluster.items())
+        chosen = sizes.head(limit)
+        first: dict[str, list[tuple[str, Role, dict[str, Any]]]] = {}
+        survivors: dict[str, set[tuple[str, str]]] = {}
+        for name, role, rows in _frames(store, manifest, _ROLES):
+            wanted = rows.filter(pl.col(CLUSTER).is_in(chosen.get_column(CLUSTER).to_list()))
+            for row in _first_of_each(wanted, members).iter_rows(named=True):
+                first.setdefault(row[CLUSTER], []).append((name, role, row))
+            if role is not Role.DISPUTED:
+                for of, partition_of, record in _survivors_of(wanted, name).iter_rows():
+                    survivors.setdefault(of, set()).add((partition_of, record))
+        made = []
+        for of, others in chosen.iter_rows():
+            kept = [
+                each for place in sorted(survivors.get(of, ())) for each in _survivor(store, manifest, *place, hidden)
+            ]
+            shown_too = [_member(*each, hidden) for each in first.get(of, [])[:members]]
+            made.append(Cluster(of, others + len(kept), (*kept, *shown_too)))
     return Clusters(tuple(made), sizes.height)
 
 
@@ -127,28 +139,19 @@ def _sizes(store: Store, manifest: Manifest, cluster: str | None, partition: str
     return named.group_by(CLUSTER).len().sort("len", CLUSTER, descending=[True, False]).collect(engine="streaming")
 
 
-def _rows(store: Store, manifest: Manifest, chosen: Sequence[str]) -> Iterator[tuple[str, Role, dict[str, Any]]]:
-    for name, role, rows in _frames(store, manifest, _ROLES):
-        wanted = rows.filter(pl.col(CLUSTER).is_in(list(chosen)))
-        for row in wanted.collect(engine="streaming").iter_rows(named=True):
-            yield name, role, row
+def _first_of_each(rows: pl.LazyFrame, members: int) -> pl.DataFrame:
+    """The first rows of each cluster, whole. A cluster may have millions: of the others only the cluster is read."""
+    numbered = rows.with_row_index(_ROW)
+    kept = numbered.select(CLUSTER, _ROW).group_by(CLUSTER).agg(pl.col(_ROW).bottom_k(members)).explode(_ROW)
+    numbers = kept.collect(engine="streaming").get_column(_ROW)
+    return numbered.filter(pl.col(_ROW).is_in(numbers.implode())).sort(_ROW).drop(_ROW).collect(engine="streaming")
 
 
-def _cluster(
-    store: Store,
-    manifest: Manifest,
-    name: str,
-    rows: list[tuple[str, Role, dict[str, Any]]],
-    members: int,
-    hidden: frozenset[str] | None,
-) -> Cluster:
-    others = [_member(partition, role, row, hidden) for partition, role, row in rows]
-    # Of a partition's own duplicates the survivor may itself give way to another partition's.
-    named = {
-        (row.get(OF_PARTITION) or partition, row[DUPLICATE_OF]) for partition, _, row in rows if DUPLICATE_OF in row
-    }
-    survivors = [each for place in sorted(named) for each in _survivor(store, manifest, *place, hidden)]
-    return Cluster(name, len(others) + len(survivors), (*survivors, *others[:members]))
+def _survivors_of(rows: pl.LazyFrame, partition: str) -> pl.DataFrame:
+    """The records that rows are duplicates of, each once: its cluster, its partition and its id."""
+    own = pl.lit(partition)
+    there = pl.coalesce(OF_PARTITION, own) if OF_PARTITION in rows.collect_schema() else own
+    return rows.select(CLUSTER, there.alias(OF_PARTITION), DUPLICATE_OF).unique().collect(engine="streaming")
 
 
 def _survivor(

@@ -39,6 +39,8 @@ _PAGE = 1000
 _FEW = 10
 #: Manifests that are read at once: from a server each takes its way there and back.
 _ABREAST = 8
+#: Manifests that are kept decoded: the newest one, and those that it is compared with.
+_REMEMBERED = 4
 
 
 class _FormatOnly(msgspec.Struct):
@@ -356,7 +358,9 @@ def _gone(dataset: str, version: int, kept: tuple[int, ...], found: str) -> Vers
     return VersionNotFoundError(found, fix=f"The nearest that are kept: {beside}." if near else None)
 
 
+@functools.lru_cache(_REMEMBERED)
 def _decoded(data: bytes, key: str) -> Manifest:
+    """A night asks for the newest manifest several times; one of hundreds of partitions takes a while to decode."""
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -9,10 +9,12 @@ import csv
 import hashlib
 import io
 import math
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import polars as pl
 import pytest
@@ -20,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows.clean import PLAIN, clean
+from flows.replaying import replay_partitions
 from schemas.records import Manifest, Role
 from tasks.job import Job
 from tasks.publish.verify import verify_version
@@ -35,7 +38,7 @@ from schemas import Dataset, Dedupe, Gates, Severity, Source, steps
 class Stock(pa.DataFrameModel):
     id: int = pa.Field(nullable=True)
     shop: str = pa.Field(nullable=True)
-    amount: float = pa.Field(nullable=True, ge=0)
+    amount: float = pa.Field(nullable=True, ge=LEAST)
     note: str = pa.Field(nullable=True)
 
 
@@ -69,7 +72,8 @@ _files = st.lists(st.one_of(_rows, _rows, _rows, st.just(b"1,north")), max_size=
 #: The files of a partition as they were before a correction, and as they are now.
 _states = st.lists(st.lists(_files, min_size=1, max_size=2), min_size=1, max_size=2)
 _dumps = st.fixed_dictionaries({"a": _states, "b": _states, "c": _states})
-_runs = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 1)), max_size=5)
+#: A partition is cleaned as it is in one of its states, or, for a replay, asked again, under one of two declarations.
+_runs = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([0, 1, "replay"]), st.booleans()), max_size=6)
 relaxed = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=8, deadline=None
 )
@@ -80,8 +84,22 @@ class Place:
 
     def __init__(self, home: Path, policy: str, severities: str = "") -> None:
         self.home = home
-        declared = DECLARATION.replace("POLICY", policy).replace("SEVERITIES", severities)
-        (home / "stock.py").write_text(declared)
+        self._declared = DECLARATION.replace("POLICY", policy).replace("SEVERITIES", severities)
+        self.declare()
+
+    def declare(self, *, strict: bool = False) -> None:
+        """Today's declaration, or an older one that sets more records aside."""
+        (self.home / "stock.py").write_text(self._declared.replace("LEAST", "5" if strict else "0"))
+
+    def replay(self, partition: str | None = None) -> int:
+        """Asks again what was set aside, where anything was published; how many records pass."""
+        told = {"WINNOW_RAW": "raw", "WINNOW_STORE": "store", "WINNOW_DATASETS": "."}
+        newest = head(LocalStore(self.home / "store"), "stock")
+        if newest is None or (partition and partition not in newest.partitions):
+            return 0
+        with mock.patch.dict(os.environ, {name: str(self.home / path) for name, path in told.items()}):
+            found = replay_partitions("stock", partitions=partition and [partition], run_id="t")
+        return sum(each.kept + each.duplicate for each in found)
 
     def clean(self, partition: str, files: Sequence[bytes]) -> None:
         folder = self.home / "raw" / partition
@@ -110,14 +128,21 @@ def placed(homes: Path, policy: str, severities: str = "") -> Place:
 
 
 @relaxed
-@given(_dumps, _runs, st.permutations("abc"), st.sampled_from(sorted(POLICIES)), st.booleans())
+@given(_dumps, _runs, st.permutations("abc"), st.sampled_from(sorted(POLICIES)), st.booleans(), st.booleans())
 def test_any_order_and_repetition_of_runs_ends_in_the_digest_of_one_clean_build(
-    homes: Path, dumps: Mapping, runs: Sequence, order: Sequence, policy: str, warns: bool
+    homes: Path, dumps: Mapping, runs: Sequence, order: Sequence, policy: str, warns: bool, replays: bool
 ) -> None:
     severities = f'"id+shop.conflict": Severity.{"WARN" if warns else "QUARANTINE"}'
     place, built = (placed(homes, POLICIES[policy], severities) for _ in range(2))
-    for partition, state in runs:
-        place.clean(partition, dumps[partition][state % len(dumps[partition])])
+    for partition, state, strict in runs:
+        place.declare(strict=strict)
+        if state == "replay":
+            place.replay(partition)
+        else:
+            place.clean(partition, dumps[partition][state % len(dumps[partition])])
+    place.declare()
+    if replays:
+        place.replay()
     for partition in order:
         place.clean(partition, dumps[partition][-1])
     for partition in "abc":
