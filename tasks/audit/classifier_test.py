@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from schemas.errors import MissingExtraError
+from tasks.audit.floats import floats, has_floats
 
 #: Rows of each table that are looked at, and the fewest.
 _ROWS, _FEWEST = 5_000, 100
@@ -53,10 +54,8 @@ def _taken(rows: pl.DataFrame, size: int) -> pl.DataFrame:
 
 
 def _feature(column: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    if column.dtype.is_temporal():
-        column = column.to_physical()
-    if column.dtype.is_numeric():
-        return column.cast(pl.Float64).to_numpy().astype(np.float64)
+    if has_floats(column.dtype):
+        return floats(column).to_numpy().astype(np.float64)
     texts = column.cast(pl.String)
     counts = texts.drop_nulls().value_counts().sort("count", texts.name, descending=[True, False])
     codes = {value: code for code, value in enumerate(counts[texts.name][:_CATEGORIES])}

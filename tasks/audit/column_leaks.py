@@ -19,6 +19,7 @@ import polars as pl
 
 from schemas.records import FILE, LINEAGE, RECORD
 from tasks.audit.distances import chi_squared_tail
+from tasks.audit.floats import floats, has_floats
 from tasks.audit.intervals import holm, wilson
 
 if TYPE_CHECKING:
@@ -146,11 +147,9 @@ def _follows_order(frame: pl.DataFrame, name: str) -> float | None:
 
 def _banded(column: pl.Series) -> pl.Series:
     """A column as few values: numbers and times as the band in which they are, where they have many."""
-    if column.dtype.is_temporal():
-        column = column.to_physical()
-    if not column.dtype.is_numeric() or column.n_unique() <= _BANDS:
+    if not has_floats(column.dtype) or column.n_unique() <= _BANDS:
         return column.cast(pl.String).alias(_VALUE)
-    numbers = column.cast(pl.Float64).fill_nan(None)
+    numbers = floats(column)
     known = numbers.drop_nulls().to_numpy()
     # The most frequent value has a band of its own, so that a constant is seen as one.
     edges = np.unique(np.quantile(known, np.linspace(0, 1, _BANDS + 1)[1:-1])) if known.size else np.array([0.0])

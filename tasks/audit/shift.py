@@ -19,6 +19,7 @@ import polars as pl
 from schemas.audits import AuditFinding, AuditResult, Verdict
 from schemas.fitness import TEST, TRAIN
 from tasks.audit.distances import binned, chi_squared, kolmogorov_smirnov, psi, wasserstein
+from tasks.audit.floats import floats
 from tasks.audit.intervals import holm
 
 if TYPE_CHECKING:
@@ -142,9 +143,7 @@ def _is_number(dtype: pl.DataType) -> bool:
 
 
 def _numbers(column: pl.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
-    plain = column.to_physical() if column.dtype.is_temporal() else column
-    known = plain.cast(pl.Float64).fill_nan(None).drop_nulls()
-    return np.sort(known.filter(known.is_finite()).to_numpy())
+    return np.sort(floats(column).drop_nulls().to_numpy())
 
 
 def _of_numbers(

@@ -15,6 +15,7 @@ import polars as pl
 
 from schemas.categories import text_of
 from schemas.errors import UsageError, shown
+from tasks.audit.floats import floats, has_floats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -144,16 +145,7 @@ def _feature(column: pl.Series, declared: Sequence[str]) -> Feature:
 
 def _plain(column: pl.Series) -> pl.Series:
     """A column as floats, in which everything that is no finite number is missing; one of text as it is."""
-    if isinstance(column.dtype, pl.Date):
-        column = column.cast(pl.Datetime("us"))
-    if isinstance(column.dtype, pl.Datetime):
-        return column.dt.epoch("us").cast(pl.Float64) / 1e6
-    if column.dtype.is_temporal():
-        return column.to_physical().cast(pl.Float64) / 1e9
-    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
-        numbers = column.cast(pl.Float64)
-        return numbers.set(~numbers.is_finite().fill_null(value=True), None)
-    return column.cast(pl.String)
+    return floats(column) if has_floats(column.dtype) else column.cast(pl.String)
 
 
 def _numbers(column: pl.Series, feature: Feature, *, standard: bool) -> Iterator[NDArray[np.float64]]:

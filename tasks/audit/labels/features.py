@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from tasks.audit.floats import floats, has_floats
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -82,9 +84,7 @@ def choose(frame: pl.DataFrame, policy: Labels, columns: Sequence[str]) -> Chose
 
 def _kind(values: pl.Series) -> str:
     if values.dtype != pl.String:
-        return (
-            "feature" if values.dtype.is_numeric() or values.dtype.is_temporal() or values.dtype == pl.Boolean else ""
-        )
+        return "feature" if has_floats(values.dtype) else ""
     known = values.drop_nulls()
     if known.is_empty():
         return ""
@@ -117,16 +117,10 @@ def table(frame: pl.DataFrame, columns: Sequence[str]) -> Table:
         values = frame.get_column(name)
         is_category = values.dtype in (pl.String, pl.Categorical, pl.Enum)
         categorical.append(is_category)
-        made.append((_codes(values.cast(pl.String)) if is_category else _numbers(values)).to_numpy())
+        numbers = _codes(values.cast(pl.String)) if is_category else floats(values)
+        made.append(numbers.fill_null(float("nan")).to_numpy())
     values_of_all = np.column_stack(made) if made else np.empty((frame.height, 0))
     return Table(values_of_all.astype(np.float64), categorical)
-
-
-def _numbers(values: pl.Series) -> pl.Series:
-    if values.dtype.is_temporal():
-        values = values.to_physical()
-    found = values.cast(pl.Float64)
-    return found.set(found.is_infinite().fill_null(value=False), None).fill_null(float("nan"))
 
 
 def _codes(values: pl.Series) -> pl.Series:
@@ -134,4 +128,4 @@ def _codes(values: pl.Series) -> pl.Series:
     counts = values.drop_nulls().value_counts().sort(["count", values.name], descending=[True, False])
     known = counts.head(CATEGORIES).get_column(values.name).sort()
     codes = {value: float(number) for number, value in enumerate(known)}
-    return values.replace_strict(codes, default=None, return_dtype=pl.Float64).fill_null(float("nan"))
+    return values.replace_strict(codes, default=None, return_dtype=pl.Float64)
