@@ -16,12 +16,13 @@ import math
 import operator
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from schemas.audits import AuditFinding, AuditResult, Verdict
 from schemas.categories import text_of
 from schemas.fitness import MOST_CELLS, Coverage, Group
-from tasks.audit.intervals import Interval, wilson
+from tasks.audit.intervals import Interval, wilson, wilsons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -223,9 +224,10 @@ def _scope_cells(
     for *raw, count in named.group_by(keys).agg(pl.col(_ROWS).sum()).select(*keys, _ROWS).rows():
         rows[tuple(raw)] = count
     whole = sum(rows.values())
-    for values, count in rows.items():
-        interval = wilson(count, whole, confidence, together=len(rows))
-        cell = Cell(group.name, " x ".join(values), scope, count, whole, interval)
+    counts = np.array(list(rows.values()), np.int64)
+    ends = wilsons(counts, np.full(counts.size, whole), confidence, together=max(1, len(rows)))
+    for (values, count), low, high in zip(rows.items(), *(end.tolist() for end in ends), strict=True):
+        cell = Cell(group.name, " x ".join(values), scope, count, whole, Interval(low, high))
         asked = judged and not set(values) & {MISSING, OTHER}
         yield _judged(cell, group) if asked else cell
 

@@ -6,9 +6,8 @@ many. Does not belong here: what is counted (coverage, leakage, shift).
 
 from __future__ import annotations
 
-import math
 from statistics import NormalDist
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -41,17 +40,29 @@ def wilson(count: int, of: int, confidence: float = 0.95, *, together: int = 1) 
         >>> wilson(0, 0)
         Interval(low=0.0, high=1.0)
     """
-    if of == 0:
-        return Interval(0.0, 1.0)
+    low, high = wilsons(np.array([count]), np.array([of]), confidence, together=together)
+    return Interval(float(low[0]), float(high[0]))
+
+
+def wilsons(
+    counts: NDArray[Any], of: NDArray[Any], confidence: float = 0.95, *, together: int = 1
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """As `wilson`, of many shares: all lower ends and all upper ends.
+
+    Example:
+        >>> [ends.round(3).tolist() for ends in wilsons(np.array([0, 5]), np.array([10, 10]))]
+        [[0.0, 0.237], [0.278, 0.763]]
+    """
     z = NormalDist().inv_cdf(1 - (1 - confidence) / (2 * together))
-    share, square = count / of, z * z
-    middle = share + square / (2 * of)
-    half = z * math.sqrt(share * (1 - share) / of + square / (4 * of * of))
-    scale = 1 + square / of
-    # At the ends the formula gives 0 and 1 but for rounding.
-    low = 0.0 if count == 0 else max(0.0, (middle - half) / scale)
-    high = 1.0 if count == of else min(1.0, (middle + half) / scale)
-    return Interval(low, high)
+    whole = np.maximum(of, 1).astype(np.float64)
+    share, square = counts / whole, z * z
+    middle = share + square / (2 * whole)
+    half = z * np.sqrt(share * (1 - share) / whole + square / (4 * whole * whole))
+    scale = 1 + square / whole
+    # At the ends the formula gives 0 and 1 but for rounding; of nothing any share is possible.
+    low = np.where(counts == 0, 0.0, np.maximum(0.0, (middle - half) / scale))
+    high = np.where(counts == of, 1.0, np.minimum(1.0, (middle + half) / scale))
+    return low, high
 
 
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
