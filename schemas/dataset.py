@@ -20,7 +20,7 @@ from schemas.categories import Value, categories_of
 from schemas.columns import ColumnSpec, columns_of, is_key
 from schemas.corrections import Correction
 from schemas.errors import DeclarationError, UnknownNameError, shown
-from schemas.fitness import Coverage, Leakage, Shift, Split
+from schemas.fitness import SPLITS, Coverage, Leakage, Shift, Split
 from schemas.labels import Annotators, Labels
 from schemas.policies import CHOOSING, Dedupe, Gates, Retention, Schedule, Source, declared
 from schemas.records import Severity
@@ -92,6 +92,7 @@ class Dataset:
                 raise UnknownNameError.of("column", name, known, where=where)
         self._check_renamed(known)
         self._check_split(known)
+        self._check_protected()
         self._check_groups()
         self._check_texts()
         self._check_rules()
@@ -143,6 +144,13 @@ class Dataset:
                 )
         if self.split.at and not isinstance(types[self.split.at], pl.Date | pl.Datetime):
             raise DeclarationError(f"{shown(self.split.at)} is of {types[self.split.at]}", where="Split(at)")
+
+    def _check_protected(self) -> None:
+        # A column of the dump may have other splits than these.
+        if self.split and self.labels and self.labels.split in (None, self.split.column):
+            for name in self.labels.protect:
+                if name not in SPLITS:
+                    raise UnknownNameError.of("split", name, SPLITS, where="Labels(protect)")
 
     def _check_texts(self) -> None:
         near = self.dedupe.near if self.dedupe else None

@@ -26,6 +26,9 @@ class Labels:
     columns. Or the probabilities of a model of your own are columns of the dump. The rule `<column>.label_error`
     counts the rows whose label looks wrong.
 
+    Each partition is judged by itself, when it is cleaned: a row's verdict depends on its own dump and the declaration
+    alone, whatever other partitions hold. A small partition has a poor model; let one hold more where that matters.
+
     Attributes:
         column: the column of the labels.
         text: columns of text that the model reads. None of these and no `features`: what the partition's columns
@@ -33,7 +36,8 @@ class Labels:
         features: columns of a table that the model reads.
         probabilities: label -> column with the probability of it, out of a model that did not see the row's own label.
         groups: column whose equal values are never on both sides of a fold: the entity that rows are about.
-        split: column that says in which split a row is; the column of a declared Split needs no naming.
+        split: column of the dump that says in which split a row is. A declared Split needs no naming: what it puts into
+            a protected split is protected, too.
         protect: splits of which no row is ever set aside. What a model is tested on changes by a person's decision
             only, or its score would be made better by leaving out what it can't do.
         action: what becomes of a row whose label looks wrong. It is counted (`report`), it is counted and stands in

@@ -117,7 +117,10 @@ class Partition:
 
         decided = Decided(holding(self.reviews, self.dataset.labels.column))
         records = {number: decided.records_of(raw.sha256) for number, raw in enumerate(self.inputs)}
-        return JudgeOfLabels(self.dataset, self.dataset.labels, records, scratch, self._progress)
+        files = [raw.sha256 for raw in self.inputs]
+        return JudgeOfLabels(
+            self.dataset, self.dataset.labels, records, files, self.job.partition, scratch, self._progress
+        )
 
     def _candidates(self, key: str) -> pl.DataFrame:
         """The rows of a block; where a key has canonical forms, with these."""
@@ -203,6 +206,8 @@ class Partition:
     def _entities(self) -> pl.DataFrame:
         """The split of each entity, where a stratified one is declared: it takes a pass over all blocks."""
         assert self.dataset.split is not None  # noqa: S101  # for the type checker: asked of such data sets only
+        if self.labels and self.labels.entities is not None:
+            return self.labels.entities
         return splits.stratified(self.dataset.split, self._kept_of_files(), self.job.partition)
 
     def _kept_of_files(self) -> Iterator[pl.DataFrame]:
@@ -312,7 +317,7 @@ class Partition:
         """What the declared audits find of the rows to be kept, and their tables."""
         results = audit_partition(self.dataset, self._clean())
         if self.labels:
-            results.append(self.labels.result([raw.sha256 for raw in self.inputs]))
+            results.append(self.labels.result())
         gone = is_one_of(placed(erased)) if erased else None
         return keep(self.store, self.job.dataset, self.job.partition, cleaning, results, scope="partition", gone=gone)
 

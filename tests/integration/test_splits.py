@@ -108,6 +108,71 @@ def test_a_version_with_splits_is_proven(tmp_path: Path) -> None:
     assert not verify_version(open_store(job.store_root), "people", raw_root=job.raw_root, deep=True).findings
 
 
+TOYS = '''"""Toys: what a text is about; labels that look wrong are set aside."""
+import pandera.polars as pa
+import polars as pl
+
+from schemas import Dataset, Labels, Source, Split
+
+
+class Toys(pa.DataFrameModel):
+    id: int = pa.Field(unique=True)
+    made: pl.Date
+    text: str
+    kind: str = pa.Field(isin=["cat", "dog", "car"])
+
+
+DATASET = Dataset(
+    model=Toys,
+    source=Source("{partition}/*.csv"),
+    labels=Labels("kind", text=("text",), action="quarantine", confidence=0.5LABELS),
+    split=SPLIT,
+)
+'''
+SPLITS = {
+    "entity": 'Split(by="id", test=0.4)',
+    "stratified": 'Split(by="id", test=0.4, stratify="kind")',
+    "time": 'Split(at="made", test_from="2026-06-01")',
+}
+
+
+def toys(wrong: int = 40) -> pl.DataFrame:
+    """240 short texts of three kinds; the first ones carry the label of another kind."""
+    words = {"cat": "purr milk claw", "dog": "bark bone leash", "car": "road wheel fuel"}
+    kinds = [list(words)[number % 3] for number in range(240)]
+    given = [list(words)[(number + 1) % 3] if number < wrong else kind for number, kind in enumerate(kinds)]
+    made = [f"2026-0{5 + number % 2}-01" for number in range(240)]
+    return pl.DataFrame({"id": range(240), "made": made, "text": [words[kind] for kind in kinds], "kind": given})
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_no_row_that_a_declared_split_puts_in_test_is_set_aside_for_its_label(tmp_path: Path, split: str) -> None:
+    def table(where: str, labels: str) -> pl.DataFrame:
+        declared = TOYS.replace("=SPLIT", f"={SPLITS[split]}").replace("LABELS", labels)
+        job = job_for(tmp_path / where, declared, "p", toys())
+        assert clean(job, PLAIN).published
+        return clean_table(job)
+
+    every = table("whole", ", min_rows=200")  # of no label there are so many: none is judged
+    assert every.height == 240
+    test = every.filter(pl.col("split") == "test")["id"].to_list()
+    protected, exposed = table("protected", ""), table("exposed", ", protect=()")
+    gone = set(every["id"]) - set(exposed["id"])
+    assert gone <= set(range(40))
+    assert 0 < len(gone - set(test)) < len(gone)
+    assert set(every["id"]) - set(protected["id"]) == gone - set(test)
+    # Nor does what is set aside move any other row into another split.
+    assert protected.filter(pl.col("split") == "test")["id"].to_list() == test
+
+
+def test_a_protected_split_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    declared = TOYS.replace("=SPLIT", f"={SPLITS['entity']}").replace(
+        "LABELS", ', protect=("tset",)'
+    )  # typos: on purpose
+    with pytest.raises(DeclarationError, match="Did you mean"):
+        clean(job_for(tmp_path, declared, "p", toys()), PLAIN)
+
+
 def test_a_column_of_that_name_is_refused(tmp_path: Path) -> None:
     declaration = PEOPLE.replace("    state: str", "    split: str = pa.Field(nullable=True)\n    state: str")
     job = job_for(tmp_path, declaration, "p", pl.DataFrame({"rec_id": ["a"]}))

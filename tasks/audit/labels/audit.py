@@ -17,13 +17,14 @@ import polars as pl
 
 from schemas.audits import AuditFinding, AuditResult, Verdict
 from schemas.errors import MissingExtraError
+from tasks.audit.intervals import wilsons
 from tasks.audit.labels.baselines import folds_of, out_of_fold, table_model, text_model
 from tasks.audit.labels.confident import Confident, confident_learning
 from tasks.audit.labels.features import Chosen, choose, table, texts
 from tasks.audit.labels.matrix import HELD, Held, Mapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 #: Decimals of a published probability: further ones may differ from one processor to another.
 _DECIMALS = 6
-#: The 97.5 % point of the normal distribution, for intervals that hold in 95 of 100 samples.
-_Z = 1.959963984540054
 #: Pairs of classes that findings name.
 _NAMED = 5
 
@@ -50,7 +49,7 @@ class LabelVerdicts(NamedTuple):
         matrix: pairs of classes: `given`, `true`, `rows` that are surely of the true class, their `share` among those
             of the given label that are surely of any, and its interval `low`, `high`.
         classes: labels: `label`, `rows`, `judged`, `issues`, estimated `noise` (the share that is of another class),
-            `low`, `high`; null where the label has too few rows.
+            `low`, `high`; null where the label has too few rows, or was not learnt.
         facts: see `schemas.audits.Audit`.
         findings: the same.
     """
@@ -92,6 +91,7 @@ def audit(
     policy: Labels,
     columns: Sequence[str],
     *,
+    protected: pl.Series | None = None,
     scratch: Callable[[], str] | None = None,
     progress: Progress = lambda _what, _share: None,
 ) -> LabelVerdicts:
@@ -101,6 +101,7 @@ def audit(
         frame: the rows, with the columns of the policy, and those of `columns`.
         policy: what is declared.
         columns: those that a baseline may choose from where the policy names none.
+        protected: for each row whether it is never set aside, beside those that the policy's own column of splits says.
         scratch: gives the path of a file for probabilities that are too many for memory; None holds all.
         progress: told what is done, and the share of it from 0 to 1.
     """
@@ -122,14 +123,19 @@ def audit(
         return _nothing(frame, counts, policy, facts)
     probabilities, seen, told = _probabilities(frame, policy, names, (judged, given), columns, scratch, progress)
     found = confident_learning(given, probabilities, seen)
+    seen &= found.learnt[given]
     facts |= told
     scores = _scores(judged, seen, given, found, names)
     issues = scores.filter("issue")
-    facts |= {"judged": scores.height, "issues": issues.height}
+    not_learnt = [name for name, learnt in zip(names, found.learnt, strict=True) if not learnt]
+    facts |= {"labels not learnt": len(not_learnt), "judged": scores.height, "issues": issues.height}
     matrix, classes = _matrix(found, names), _classes(scores, found, names, counts)
-    return LabelVerdicts(
-        _broken(frame, policy, issues), scores, matrix, classes, facts, tuple(_findings(policy, facts, matrix))
-    )
+    broken = _broken(frame, policy, issues)
+    if policy.action == "quarantine" and (kept := _protected(frame, policy, protected)) is not None:
+        facts["protected issues"] = int((broken & kept).sum())
+        broken &= ~kept
+    findings = (*_findings(policy, facts, matrix), *_not_learnt(policy, not_learnt))
+    return LabelVerdicts(broken, scores, matrix, classes, facts, findings)
 
 
 def _probabilities(
@@ -223,17 +229,21 @@ def _broken(frame: pl.DataFrame, policy: Labels, issues: pl.DataFrame) -> pl.Ser
         issues = issues.filter(pl.col("confidence") >= policy.confidence)
     broken = np.zeros(frame.height, np.bool_)
     broken[issues.get_column("_row").to_numpy()] = True
-    found = pl.Series("broken", broken)
-    if policy.action == "quarantine" and policy.split and policy.protect:
-        protected = frame.get_column(policy.split).cast(pl.String).is_in(policy.protect).fill_null(value=False)
-        found &= ~protected
-    return found
+    return pl.Series("broken", broken)
+
+
+def _protected(frame: pl.DataFrame, policy: Labels, protected: pl.Series | None) -> pl.Series | None:
+    """Which rows are never set aside; None where nothing says it of any."""
+    if not policy.split or policy.split not in frame.columns:
+        return protected
+    named = frame.get_column(policy.split).cast(pl.String).is_in(policy.protect).fill_null(value=False)
+    return named if protected is None else named | protected
 
 
 def _matrix(found: Confident, names: Sequence[str]) -> pl.DataFrame:
     words = pl.Series(names, dtype=pl.String)
     whole = np.bincount(found.given, weights=found.rows, minlength=len(names))[found.given]
-    low, high = wilson(found.rows, whole)
+    low, high = _ends(found.rows, whole)
     return pl.DataFrame(
         {
             "given": words.gather(found.given),
@@ -250,9 +260,10 @@ def _classes(scores: pl.DataFrame, found: Confident, names: Sequence[str], count
     of = len(names)
     whole = np.bincount(found.given, weights=found.rows, minlength=of)
     other = np.bincount(found.given, weights=found.rows * (found.given != found.true), minlength=of)
-    low, high = wilson(other, whole)
+    low, high = _ends(other, whole)
     noise = np.round(other / np.maximum(whole, 1), _DECIMALS)
     estimated = pl.DataFrame({"label": pl.Series(names, dtype=pl.String), "noise": noise, "low": low, "high": high})
+    estimated = estimated.filter(pl.Series(whole > 0, dtype=pl.Boolean))
     judged = scores.group_by("given").agg(judged=pl.len(), issues=pl.col("issue").sum())
     return (
         counts.select(pl.nth(0).alias("label"), pl.col("count").cast(pl.UInt32).alias("rows"))
@@ -262,20 +273,8 @@ def _classes(scores: pl.DataFrame, found: Confident, names: Sequence[str], count
     )
 
 
-def wilson(count: NDArray[Any], of: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The score interval of each share, at 95 %.
-
-    Example:
-        >>> [end.round(3).tolist() for end in wilson(np.array([0, 5]), np.array([10.0, 10.0]))]
-        [[0.0, 0.237], [0.278, 0.763]]
-    """
-    of = np.maximum(of, 1).astype(np.float64)
-    share = count / of
-    middle = share + _Z**2 / (2 * of)
-    half = _Z * np.sqrt(share * (1 - share) / of + _Z**2 / (4 * of**2))
-    scale = 1 + _Z**2 / of
-    low: NDArray[np.float64] = np.where(count == 0, 0.0, (middle - half) / scale)
-    high: NDArray[np.float64] = np.where(count == of, 1.0, (middle + half) / scale)
+def _ends(counts: NDArray[Any], of: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    low, high = wilsons(counts, of)
     return np.round(low, _DECIMALS), np.round(high, _DECIMALS)
 
 
@@ -304,6 +303,14 @@ def _findings(policy: Labels, facts: dict[str, Fact], matrix: pl.DataFrame) -> l
     return told
 
 
+def _not_learnt(policy: Labels, names: Sequence[str]) -> Iterator[AuditFinding]:
+    """Labels of which the model learnt so little that nothing can be said of their rows."""
+    if names:
+        told = ", ".join(names[:_NAMED]) + (" ..." if len(names) > _NAMED else "")
+        fix = "Collect more rows of them, or see that no group or probabilities' column is missing."
+        yield AuditFinding(policy.column, "labels not learnt", f"{len(names):,}: {told}", "none", fix, Verdict.OK)
+
+
 def _nothing(frame: pl.DataFrame, counts: pl.DataFrame, policy: Labels, facts: dict[str, Fact]) -> LabelVerdicts:
     """Where there are no two labels with enough rows, nothing can be told."""
     scores = pl.DataFrame(
@@ -311,7 +318,8 @@ def _nothing(frame: pl.DataFrame, counts: pl.DataFrame, policy: Labels, facts: d
                 "confidence": pl.Float64, "issue": pl.Boolean}
     )  # fmt: skip
     nobody = np.empty(0, np.int64)
-    nothing = Confident(np.empty(0), nobody, np.empty(0), np.empty(0, np.bool_), nobody, nobody, nobody)
+    no, nothing_true = np.empty(0), np.empty(0, np.bool_)
+    nothing = Confident(no, nobody, no, nothing_true, nothing_true, nobody, nobody, nobody)
     told = AuditFinding(
         policy.column,
         "too few rows to tell",

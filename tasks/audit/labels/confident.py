@@ -10,6 +10,11 @@ than their label and are likeliest of another one too; it is those with the lowe
 is cleanlab's `find_label_issues(filter_by="low_self_confidence")` to the row, and it is the filter that did best on
 text and on tables (its `off_diagonal` count and `self_confidence` order).
 
+There is one exception. The mean of a class that the model hardly learnt, of a few rows, is next to nothing, and so each
+row of the others has as much of it: all of them would be surely of that class, and as many labels be called wrong as
+rows are likeliest of another class than their own, by however little. Such a class is one of which more rows would be
+surely although another class is likelier than those of which it is the likeliest. It is left out, with its rows.
+
 cleanlab holds the whole matrix of probabilities, several times over; here each block of it is looked at twice and
 forgotten. Beside it only a few numbers for each row are held, and of the joint the pairs of classes that occur.
 """
@@ -29,6 +34,10 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-6
 #: As in cleanlab: no class is so badly learned that anything is surely of it.
 _LOWEST_THRESHOLD = 2 * _ROUNDING
+#: No probability is as great: nothing is surely of a class with this threshold.
+_NEVER = 2.0
+#: Looks at all blocks, at most. The second one leaves out the classes that were not learnt; rarely another follows.
+_ROUNDS = 4
 
 
 class Probabilities(Protocol):
@@ -53,6 +62,7 @@ class Confident(NamedTuple):
         suggested: likeliest other class of each row.
         confidence: probability of that one.
         wrong: whether each row's label looks wrong.
+        learnt: for each class whether anything is said of its rows, and of others that may be of it.
         given, true, rows: pairs of classes, and how many rows carry the one and are surely of the other.
     """
 
@@ -60,6 +70,7 @@ class Confident(NamedTuple):
     suggested: NDArray[np.int64]
     confidence: NDArray[np.float64]
     wrong: NDArray[np.bool_]
+    learnt: NDArray[np.bool_]
     given: NDArray[np.int64]
     true: NDArray[np.int64]
     rows: NDArray[np.int64]
@@ -83,14 +94,41 @@ def confident_learning(
         >>> confident_learning(np.array([0, 0, 1, 1, 1]), Held(said)).wrong
         array([False, False,  True, False, False])
     """
-    known = np.ones(labels.size, np.bool_) if known is None else known
+    known = np.ones(labels.size, np.bool_) if known is None else known.copy()
     own = np.empty(labels.size)
     for rows, block in probabilities.blocks():
         own[rows] = block[np.arange(rows.size), labels[rows]]
     thresholds = _thresholds(labels[known], own[known], probabilities.classes)
-    surely = np.full(labels.size, -1, np.int64)
-    suggested, confidence = np.zeros(labels.size, np.int64), np.zeros(labels.size)
-    doubtful = np.zeros(labels.size, np.bool_)
+    learnt = thresholds < _NEVER
+    for _ in range(_ROUNDS):
+        seen = _looked_at(labels, probabilities, thresholds)
+        surely = np.where(known, seen.surely, -1)
+        off = (surely >= 0) & (surely != labels) & (seen.likeliest != labels)
+        unlearnt = _unlearnt(surely, seen.likeliest, off, probabilities.classes)
+        if not unlearnt.any():
+            break
+        thresholds = np.where(unlearnt, _NEVER, thresholds)
+        learnt &= ~unlearnt
+        known &= learnt[labels]
+    wrong = np.zeros(labels.size, np.bool_)
+    order = np.argsort(np.where(known, own, np.inf), kind="stable")
+    wrong[order[: int((off & known).sum())]] = True
+    joint = _joint(labels[known], surely[known], probabilities.classes)
+    return Confident(own, seen.suggested, seen.confidence, wrong, learnt, *joint)
+
+
+class _Seen(NamedTuple):
+    """What one look at all blocks tells of each row: the class that it is surely of, and others as in `Confident`."""
+
+    surely: NDArray[np.int64]
+    likeliest: NDArray[np.int64]
+    suggested: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+
+
+def _looked_at(labels: NDArray[np.int64], probabilities: Probabilities, thresholds: NDArray[np.float64]) -> _Seen:
+    surely, likeliest, suggested = (np.full(labels.size, -1, np.int64) for _ in range(3))
+    confidence = np.zeros(labels.size)
     for rows, block in probabilities.blocks():
         given, at = labels[rows], np.arange(rows.size)
         surely[rows] = _surely(block, thresholds)
@@ -99,21 +137,24 @@ def confident_learning(
         suggested[rows] = others.argmax(axis=1)
         confidence[rows] = others[at, suggested[rows]]
         # Likeliest of another class: by more than rounding, and where two are as likely the first counts.
-        doubtful[rows] = _likeliest(block, given) != given
-    surely[~known] = -1
-    off = (surely >= 0) & (surely != labels) & doubtful
-    wrong = np.zeros(labels.size, np.bool_)
-    order = np.argsort(np.where(known, own, np.inf), kind="stable")
-    wrong[order[: int(off.sum())]] = True
-    joint = _joint(labels[known], surely[known], probabilities.classes)
-    return Confident(own, suggested, confidence, wrong, *joint)
+        likeliest[rows] = _likeliest(block, given)
+    return _Seen(surely, likeliest, suggested, confidence)
+
+
+def _unlearnt(
+    surely: NDArray[np.int64], likeliest: NDArray[np.int64], off: NDArray[np.bool_], classes: int
+) -> NDArray[np.bool_]:
+    """The classes of which rows are surely that are likelier of another one: more of them than of the others."""
+    unlikely = np.bincount(surely[off & (surely != likeliest)], minlength=classes)
+    likely = np.bincount(surely[(surely >= 0) & (surely == likeliest)], minlength=classes)
+    return unlikely > likely
 
 
 def _thresholds(labels: NDArray[np.int64], own: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
     counts = np.bincount(labels, minlength=classes)
     means = np.bincount(labels, weights=own, minlength=classes) / np.maximum(counts, 1)
     # Nothing is surely of a class that no row carries.
-    return np.where(counts > 0, np.maximum(means, _LOWEST_THRESHOLD), 2.0)
+    return np.where(counts > 0, np.maximum(means, _LOWEST_THRESHOLD), _NEVER)
 
 
 def _surely(block: NDArray[np.float32], thresholds: NDArray[np.float64]) -> NDArray[np.int64]:

