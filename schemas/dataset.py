@@ -223,17 +223,18 @@ class Dataset:
             rules.append(self._rule("entities.review", None, "review", reason, default=default, kind=kind))
         if self.dedupe:
             rules.append(self._conflict_rule(self.dedupe))
+        if self.reviewed:
+            named = [(f"{self.reviewed}.{check}", check, reason) for check, reason in _REVIEW_RULES.items()]
+            rules += [self._rule(rule_id, self.reviewed, check, reason) for rule_id, check, reason in named]
         if self.labels:
-            rules += self._label_rules(self.labels)
+            rules.append(self._label_rule(self.labels))
         return tuple(rules)
 
-    def _label_rules(self, labels: Labels) -> Iterator[Rule]:
+    def _label_rule(self, labels: Labels) -> Rule:
         column, sets_aside = labels.column, labels.action == "quarantine"
-        for check, reason in _REVIEW_RULES.items():
-            yield self._rule(f"{column}.{check}", column, check, reason)
         reason = "a model that did not see it is sure of another label"
         default = Severity.QUARANTINE if sets_aside else Severity.WARN
-        yield self._rule(f"{column}.{LABEL_ERROR}", column, LABEL_ERROR, reason, default=default, kind="across_rows")
+        return self._rule(f"{column}.{LABEL_ERROR}", column, LABEL_ERROR, reason, default=default, kind="across_rows")
 
     def _conflict_rule(self, dedupe: Dedupe) -> Rule:
         # A policy that compares content chooses between rows that differ; first and last would choose by luck.
@@ -259,6 +260,13 @@ class Dataset:
     def key_name(self) -> str:
         """Name of the deduplication key, as it stands in rule ids."""
         return "+".join(self.dedupe.key) if self.dedupe else ""
+
+    @property
+    def reviewed(self) -> str | None:
+        """The column about whose cells reviewers decide: labels, else votes; None where neither is declared."""
+        if self.labels:
+            return self.labels.column
+        return self.annotators.label if self.annotators else None
 
     @property
     def subjects(self) -> tuple[str, ...]:

@@ -103,7 +103,8 @@ class Annotators:
         at: column of the moment at which a vote was given, or of the seconds that it took.
         models: ways to a consensus that are tried; the one under which held-out votes are likeliest is taken. `mace`
             and `glad` are crowd-kit's and take longer.
-        min_confidence: an item whose consensus is less sure stands in the queue of `winnow review export`.
+        min_confidence: the votes on an item whose consensus is less sure stand in the queue of `winnow review export`,
+            with the consensus as the suggestion; what a reviewer decides changes or sets aside that one vote.
         min_alpha: Krippendorff's alpha below which the run stops; None never stops it.
         min_votes: votes that a worker has at least to be called poor; of fewer one can't tell.
         seed: of the intervals and of what is held out.

@@ -107,7 +107,8 @@ def _annotators(rows: Rows) -> AuditResult:
 
     policy = rows.dataset.annotators
     assert policy is not None  # noqa: S101  # for the type checker: called where it is declared
-    return audit(rows.clean.select(list(dict.fromkeys(policy.columns))).collect(), policy, rows.dataset.personal)
+    wanted = list(dict.fromkeys([FILE, RECORD, *policy.columns]))
+    return audit(rows.clean.select(wanted).collect(), policy, rows.dataset.personal)
 
 
 #: Name of the policy in the declaration -> the audit that it asks for, which is called when the policy is declared.

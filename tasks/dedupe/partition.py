@@ -81,7 +81,7 @@ class Partition:
     ) -> None:
         self._open, self._progress = contextlib.ExitStack(), progress
         self.job, self.store, self.dataset, self.staged = job, store, dataset, staged
-        self.reviews = read_reviews(store, job.dataset) if dataset.labels else ()
+        self.reviews = read_reviews(store, job.dataset) if dataset.reviewed else ()
         # Erased people are found by what the declaration does to cells; reviewers' decisions are about labels.
         self.plan = NormalisePlan(dataset)
         self.reviewed_plan = NormalisePlan(dataset, reviewed=True) if self.reviews else self.plan

@@ -95,10 +95,8 @@ class _Staging:
         self.job, self.store, self.dataset = job, store, dataset
         self.contract = contract_fingerprint(job.declaration)
         self.originals = originals_of_blanked(store, job.dataset)
-        self.reviews = read_reviews(store, job.dataset) if dataset.labels else ()
-        self.decided = (
-            Decided(holding(self.reviews, dataset.labels.column)) if self.reviews and dataset.labels else None
-        )
+        self.reviews = read_reviews(store, job.dataset) if dataset.reviewed else ()
+        self.decided = Decided(holding(self.reviews, dataset.reviewed)) if self.reviews and dataset.reviewed else None
         self.screening = Screening(dataset, reviewed=self.decided is not None)
         self.files: list[StagedFile] = []
         self.reasons: collections.Counter[str] = collections.Counter()

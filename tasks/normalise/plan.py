@@ -116,7 +116,7 @@ class NormalisePlan:
             reviewed: whether reviewers' decisions on labels are applied, too; records then have their columns.
         """
         self.columns = dataset.columns
-        self.reviewed = dataset.labels.column if reviewed and dataset.labels else None
+        self.reviewed = dataset.reviewed if reviewed else None
         self.corrections = dataset.corrections
         self.changes: Mapping[str, tuple[Change, ...]] = {
             column.name: tuple(_changes(dataset, column.name, reviewed=column.name == self.reviewed))

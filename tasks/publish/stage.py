@@ -55,7 +55,7 @@ def unchanged(job: Job, store: Store, dataset: Dataset) -> Outcome | None:
         return None
     if not same_files(job, dataset, entry.inputs):
         return None
-    reviews = read_reviews(store, job.dataset) if dataset.labels else ()
+    reviews = read_reviews(store, job.dataset) if dataset.reviewed else ()
     if entry.reviews != concerning(reviews, {raw.sha256 for raw in entry.inputs}):
         return None
     if _missing_copies(store, job.dataset, entry):

@@ -116,6 +116,7 @@ def undecidable(dataset: Dataset) -> str:
     declared = {
         "Split": dataset.split,
         "Labels": dataset.labels,
+        "Annotators": dataset.annotators,
         "Dedupe.Near": dedupe and dedupe.near,
         "Entities": dedupe and dedupe.entities,
         "Dedupe(canonical)": dedupe and dedupe.canonical,

@@ -55,8 +55,9 @@ def compiled(dataset: Dataset, plan: NormalisePlan) -> CompiledRules:
     broken |= {f"{column}.expect": unexpected for column, unexpected in plan.unexpected().items()}
     broken |= {f"{dataset.key_name}.conflict": pl.col(CONFLICT)}
     broken |= {"entities.review": pl.col(REVIEW)}
+    if dataset.reviewed:
+        broken |= plan.reviewed_out(dataset.reviewed)
     if dataset.labels:
-        broken |= plan.reviewed_out(dataset.labels.column)
         broken |= {f"{dataset.labels.column}.{LABEL_ERROR}": pl.col(MISLABELLED)}
     return compiled_model(dataset).with_rules((rule, broken[rule.id]) for rule in dataset.own_rules)
 

@@ -207,6 +207,31 @@ def test_a_reviewed_version_is_rebuilt_to_the_byte_and_survives_an_erasure(home:
     assert found.rebuilt_digest == digest, found
 
 
+def test_votes_on_unsure_items_make_the_round_trip(home: Home) -> None:
+    declared = VOTES.replace("min_alpha=0.5", "models=('majority',)")
+    home.declaration.with_stem("votes").write_text(declared)
+    rows = [f"i{item},w{worker},{'yes' if item % 2 else 'no'}\n" for item in range(20) for worker in range(3)]
+    home.dump("votes", "p1/a.csv", "item,worker,label\n" + "".join(rows).replace("i7,w1,yes", "i7,w1,no"))
+    assert home.clean("votes").audits[0].facts["unsure items"] == 1
+    home.winnow("review", "export", "votes", "--out", "queue.csv")
+    queue = home.rows("queue.csv")
+    assert [(row["item"], row["worker"], row["label"], row["suggested"]) for row in queue] == [
+        ("i7", "w1", "no", "yes"), ("i7", "w0", "yes", "yes"), ("i7", "w2", "yes", "yes"),
+    ]  # fmt: skip
+    for row, action in zip(queue, ("relabel", "keep", "exclude"), strict=True):
+        row |= {"action": action, "value": "yes" if action == "relabel" else "", "reviewer": "ada"}
+    (taken,) = home.winnow("review", "import", "votes", decided(home, "done.csv", queue))
+    assert taken["partitions"] == ["p1"]
+    outcome = home.clean("votes", "second")
+    assert (outcome.version, outcome.books.kept, outcome.books.quarantined) == (2, 59, 1)
+    assert outcome.audits[0].facts["unsure items"] == 0
+    (told,) = home.winnow("explain", "votes", queue[0]["record"])
+    assert told["repairs"][-1]["after"] == "yes"  # type: ignore[index]
+    assert home.winnow("review", "export", "votes", "--out", "left.csv")[0]["rows"] == 0
+    assert home.clean("votes").published is False
+    assert home.winnow("verify", "votes", "--raw")[0]["ok"] is True
+
+
 def test_votes_are_kept_as_they_are_and_low_agreement_stops_the_run(home: Home) -> None:
     home.declaration.with_stem("votes").write_text(VOTES)
     rows = [f"i{item},w{worker},{'yes' if item % 2 else 'no'}\n" for item in range(20) for worker in range(3)]

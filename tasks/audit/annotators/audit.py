@@ -3,6 +3,9 @@
 Belongs here: from rows and a policy to an `AuditResult`. Does not belong here: the coefficients (agreement), the models
 (consensus), or publishing a consensus as data: every vote stays the record that it was, and the tables stand beside.
 
+The votes on an item whose consensus is not sure are a table of their own, by record: they stand in the review queue
+with the consensus as the suggestion, and a reviewer's decision about one of them is about that record.
+
 Signs of a worker who does not read are told apart, because each has an innocent cause too: a kappa that is not above
 chance, one label nearly always where others use several, votes given much faster than others', repeated votes, and
 votes that contradict the worker's own.
@@ -16,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from schemas.audits import AuditFinding, AuditResult, Verdict
+from schemas.records import FILE, RECORD
 from tasks.audit.annotators.agreement import agreement, of_workers
 from tasks.audit.annotators.consensus import choose
 from tasks.audit.annotators.votes import gather
@@ -41,13 +45,17 @@ _SAME, _USUAL = 0.95, 0.8
 _FAST = 0.25
 #: Workers and items that findings name.
 _NAMED = 10
+_QUEUE = pl.Schema(
+    {FILE: pl.String(), RECORD: pl.UInt64(), "given": pl.String(), "suggested": pl.String(), "score": pl.Float64(),
+     "confidence": pl.Float64(), "issue": pl.Boolean()}
+)  # fmt: skip
 
 
 def audit(rows: pl.DataFrame, policy: Annotators, personal: Container[str] = ()) -> AuditResult:
     """Looks at votes.
 
     Args:
-        rows: one vote each, in their order, with the columns of the policy.
+        rows: one vote each, in their order, with `_file`, `_record` and the columns of the policy.
         policy: what is declared.
         personal: columns whose values findings don't show.
 
@@ -60,7 +68,7 @@ def audit(rows: pl.DataFrame, policy: Annotators, personal: Container[str] = ())
     facts |= {"items": votes.items.len(), "workers": votes.workers.len(), "labels": votes.labels.len()}
     facts |= {"repeated": int(gathered.repeated.sum()), "contradictory": int(gathered.contradictory.sum())}
     if votes.labels.len() < 2:  # with one label there is nothing to agree on
-        return AuditResult("annotators", facts=facts)
+        return AuditResult("annotators", facts=facts, tables={"queue": pl.DataFrame(schema=_QUEUE)})
     agreed, chosen = agreement(counts, policy.seed), choose(votes, policy.models, policy.seed)
     facts |= {**_interval("alpha", agreed.alpha), **_interval("fleiss kappa", agreed.kappa)}
     facts |= {"consensus": chosen.name, "held-out votes": chosen.votes}
@@ -70,6 +78,7 @@ def audit(rows: pl.DataFrame, policy: Annotators, personal: Container[str] = ())
     unsure = items.filter("unsure")
     facts["unsure items"] = unsure.height
     tables = {"items": items, "workers": workers, "labels": _labels(votes, counts, agreed)}
+    tables["queue"] = _queue(rows, items, votes, chosen, policy)
     return AuditResult("annotators", tuple(_findings(policy, agreed, items, workers, personal)), facts, tables)
 
 
@@ -99,6 +108,19 @@ def _items(votes: Votes, counts: NDArray[np.int64], chosen: Chosen, policy: Anno
     if votes.labels.len() > _COLUMNS:
         return made
     return made.hstack([pl.Series(f"p: {label}", soft[:, at]) for at, label in enumerate(votes.labels)])
+
+
+def _queue(rows: pl.DataFrame, items: pl.DataFrame, votes: Votes, chosen: Chosen, policy: Annotators) -> pl.DataFrame:
+    """The votes on items that are not sure, as the review queue takes them; see `labels.audit.LabelVerdicts`."""
+    unsure = items.with_row_index("_item").filter("unsure").select("_item", "item", "consensus", "confidence")
+    labels = votes.labels.alias("given").to_frame().with_row_index("_label")
+    named = {"item": policy.item, "worker": policy.worker, "given": policy.label}
+    cells = [pl.col(name).cast(pl.String).alias(alias) for alias, name in named.items()]
+    told = rows.select(FILE, RECORD, *cells).drop_nulls()
+    asked = told.join(unsure, on="item", maintain_order="left").join(labels, on="given", maintain_order="left")
+    score = chosen.fitted.soft[asked["_item"].to_numpy(), asked["_label"].to_numpy()]
+    made = asked.with_columns(score=pl.Series(np.round(score, _DECIMALS), dtype=pl.Float64), issue=True)
+    return made.rename({"consensus": "suggested"}).select(_QUEUE.names()).cast(_QUEUE)
 
 
 def _workers(
@@ -199,7 +221,10 @@ def _findings(
     if unsure:
         found.append(
             AuditFinding(
-                policy.item, "unsure", f"{unsure:,} of {items.height:,} items", fix="See `winnow review export`."
+                policy.item,
+                "unsure",
+                f"{unsure:,} of {items.height:,} items",
+                fix="Their votes: `winnow review export`.",
             )
         )
     for row in workers.filter(pl.col("signs") != "").sort("quality", "worker").head(_NAMED).iter_rows(named=True):

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from schemas.dataset import Dataset
-    from schemas.labels import Labels
     from schemas.records import Manifest, PartitionEntry, RecordId
     from tasks.audit.review.decisions import Place
     from tasks.store.home import Store
@@ -51,7 +50,9 @@ class Imported(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def queue(
     store: Store, manifest: Manifest, dataset: Dataset, *, limit: int | None = None, personal: bool = False
 ) -> pl.DataFrame:
-    """The rows of a version whose label looks wrong and about which nobody decided, the most doubtful first.
+    """The rows of a version about which nobody decided yet, the most doubtful first.
+
+    They are those whose label looks wrong; of votes those on an item about which the voters are not sure.
 
     Args:
         store: the store.
@@ -64,17 +65,17 @@ def queue(
         `formats.TOLD`, and as context the partition and the record's other cells as text.
 
     Raises:
-        UsageError: the data set declares no labels, or the version was published without.
+        UsageError: the data set declares no labels or votes, or the version was published without.
         StoreError: the store can't be read.
     """
-    policy = _policy(dataset)
-    decided = set(holding(read_reviews(store, dataset.name), policy.column))
+    column = _column(dataset)
+    decided = set(holding(read_reviews(store, dataset.name), column))
     hidden = frozenset() if personal else dataset.personal
-    others = [column.name for column in dataset.columns if column.name not in {policy.column, *hidden}]
+    others = [each.name for each in dataset.columns if each.name not in {column, *hidden}]
     parts = []
     with legible(f"the files of {dataset.name}"):
         for name, entry in sorted(manifest.partitions.items()):
-            scores = _scores(store, dataset.name, entry)
+            scores = _scores(store, dataset, entry)
             if scores is None:
                 continue
             issues = scores.filter("issue").collect().filter(~is_one_of(decided))
@@ -84,7 +85,7 @@ def queue(
         raise UsageError("the version has no audit of labels", where=f"{dataset.name}@{manifest.version}", fix=fix)
     told = pl.concat(parts).sort("score", *_ID).head(limit if limit is not None else len(decided) + _rows(parts))
     record = own_id().alias("record")
-    named = told.with_columns(record, pl.lit(policy.column).alias("column")).rename({"given": "label"})
+    named = told.with_columns(record, pl.lit(column).alias("column")).rename({"given": "label"})
     # A column of the table may have the name of one of the queue's.
     context = {f"_context.{name}": name if name not in (*TOLD, "partition") else f"cell {name}" for name in others}
     return named.select(*TOLD, "partition", *context).rename(context)
@@ -94,16 +95,20 @@ def _rows(parts: Sequence[pl.DataFrame]) -> int:
     return sum(part.height for part in parts)
 
 
-def _policy(dataset: Dataset) -> Labels:
-    if dataset.labels is None:
-        raise UsageError("it declares no labels", where=dataset.name, fix='Declare Dataset(labels=Labels("column")).')
-    return dataset.labels
+def _column(dataset: Dataset) -> str:
+    """The column about whose cells reviewers decide."""
+    if dataset.reviewed is None:
+        fix = 'Declare Dataset(labels=Labels("column")), or annotators=Annotators(...).'
+        raise UsageError("it declares no labels", where=dataset.name, fix=fix)
+    return dataset.reviewed
 
 
-def _scores(store: Store, dataset: str, entry: PartitionEntry) -> pl.LazyFrame | None:
+def _scores(store: Store, dataset: Dataset, entry: PartitionEntry) -> pl.LazyFrame | None:
+    """The table of a partition's audit that says which records are to be looked at."""
+    ending = "-labels-scores.parquet" if dataset.labels else "-annotators-queue.parquet"
     for file in entry.files:
-        if file.role is Role.AUDIT and file.path.endswith("-labels-scores.parquet"):
-            return scan(store, [file_key(dataset, file.path)])
+        if file.role is Role.AUDIT and file.path.endswith(ending):
+            return scan(store, [file_key(dataset.name, file.path)])
     return None
 
 
@@ -146,16 +151,16 @@ def import_decisions(
         dry_run: say what would be kept, and keep nothing.
 
     Raises:
-        UsageError: the data set declares no labels.
+        UsageError: the data set declares no labels or votes.
         StoreError: the store can't be read or written.
     """
-    policy = _policy(dataset)
-    labels = dict(_labels(store, manifest, policy.column))
-    decided = holding(read_reviews(store, dataset.name), policy.column)
+    column = _column(dataset)
+    labels = dict(_labels(store, manifest, dataset, column))
+    decided = holding(read_reviews(store, dataset.name), column)
     known = Known(
-        column=policy.column,
+        column=column,
         labels=labels,
-        values=_values(dataset, labels),
+        values=_values(dataset, column, labels),
         decided=decided,
         whole=functools.partial(_whole, manifest),
     )
@@ -170,11 +175,11 @@ def import_decisions(
     return Imported(dataset.name, review.id if review else None, tuple(stale), intake, dry_run)
 
 
-def _labels(store: Store, manifest: Manifest, column: str) -> Iterator[tuple[Place, str | None]]:
+def _labels(store: Store, manifest: Manifest, dataset: Dataset, column: str) -> Iterator[tuple[Place, str | None]]:
     """The label of each record now: of the clean table, or as it was judged."""
     with legible(f"the files of {manifest.dataset}"):
         for entry in manifest.partitions.values():
-            scores = _scores(store, manifest.dataset, entry)
+            scores = _scores(store, dataset, entry)
             if scores is not None:
                 yield from _pairs(scores.select(*_ID, "given"))
             for file in entry.files:
@@ -188,10 +193,9 @@ def _pairs(rows: pl.LazyFrame) -> Iterator[tuple[Place, str | None]]:
         yield (file, record), label
 
 
-def _values(dataset: Dataset, labels: Mapping[Place, str | None]) -> tuple[str, ...]:
+def _values(dataset: Dataset, column: str, labels: Mapping[Place, str | None]) -> tuple[str, ...]:
     """The labels that may be decided for: those that occur, and those that the model's `isin` allows."""
     allowed: set[Any] = set()
-    column = dataset.labels.column if dataset.labels else ""
     for check in dataset.model.to_schema().columns[column].checks:
         allowed.update((check.statistics or {}).get("allowed_values", ()))
     return tuple(sorted({label for label in labels.values() if label is not None} | {str(each) for each in allowed}))

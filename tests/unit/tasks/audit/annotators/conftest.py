@@ -29,7 +29,7 @@ def crowd() -> tuple[pl.DataFrame, np.ndarray]:
     frame = pl.DataFrame(
         rows, schema={"item": pl.String, "worker": pl.String, "label": pl.String, "at": pl.Float64}, orient="row"
     )
-    return frame, right
+    return frame.with_columns(_file=pl.lit("f" * 64), _record=pl.int_range(1, 1 + pl.len(), dtype=pl.UInt64)), right
 
 
 @pytest.fixture(scope="session")

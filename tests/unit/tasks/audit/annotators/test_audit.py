@@ -32,6 +32,19 @@ def test_every_item_has_a_consensus_with_its_soft_labels(crowd: tuple[pl.DataFra
     assert items.get_column("votes").sum() == crowd[0].height
 
 
+def test_the_votes_on_unsure_items_are_to_be_looked_at(crowd: tuple[pl.DataFrame, np.ndarray]) -> None:
+    rows, _ = crowd
+    found = audit(rows, _POLICY)
+    items = found.tables["items"].filter("unsure")
+    queue = found.tables["queue"].join(rows, on=["_file", "_record"], how="left", maintain_order="left")
+    assert queue.height == items["votes"].sum() > 0
+    assert set(queue["item"]) == set(items["item"])
+    assert queue["given"].to_list() == queue["label"].to_list()
+    beside = queue.join(items, on="item", maintain_order="left")
+    assert beside["suggested"].to_list() == beside["consensus"].to_list()
+    assert [row[f"p: {row['given']}"] for row in beside.iter_rows(named=True)] == beside["score"].to_list()
+
+
 def test_personal_ids_are_in_no_finding(crowd: tuple[pl.DataFrame, np.ndarray]) -> None:
     open_told = audit(crowd[0], _POLICY).findings
     hidden = audit(crowd[0], _POLICY, frozenset({"worker"})).findings
@@ -41,9 +54,13 @@ def test_personal_ids_are_in_no_finding(crowd: tuple[pl.DataFrame, np.ndarray]) 
 
 
 def test_one_label_or_no_vote_is_no_trouble() -> None:
-    nobody = pl.DataFrame(schema={"item": pl.String, "worker": pl.String, "label": pl.String, "at": pl.Float64})
+    place = {"_file": pl.String, "_record": pl.UInt64}
+    nobody = pl.DataFrame(
+        schema={**place, "item": pl.String, "worker": pl.String, "label": pl.String, "at": pl.Float64}
+    )
+    assert audit(nobody, _POLICY).tables["queue"].is_empty()
     assert audit(nobody, _POLICY).facts["items"] == 0
     alone = pl.DataFrame({"item": ["a", "b"], "worker": ["p", "q"], "label": ["x", "y"], "at": [None, None]})
-    found = audit(alone.cast({"at": pl.Float64}), _POLICY)
+    found = audit(alone.with_columns(_file=pl.lit("f"), _record=pl.lit(1)).cast({"at": pl.Float64}), _POLICY)
     assert found.facts["alpha"] is None
     assert found.tables["items"].height == 2
