@@ -58,7 +58,7 @@ fuzz: $(INSTALLED) ## Damage 100,000 files and see that none loses a record (FUZ
 kill: $(INSTALLED) ## Kill -9 runs at random moments, on a folder and on S3, and see that none loses a record (KILL="--kills 10")
 	$(BIN)/python -m tests.campaign.kills $(KILL)
 
-bench: $(PEERS) ## Time Winnow against its peers in one run (ROWS=1000000 RUNS=3 WHAT=memory|store|history|across); writes .winnow/bench.json
+bench: $(PEERS) ## Time Winnow against its peers in one run (ROWS=1000000 RUNS=3 WHAT=memory|store|history|across|near|labels|audit|lift); writes .winnow/bench.json
 	$(BIN)/python tests/benchmarks/run.py $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) $(if $(WHAT),--what $(WHAT))
 
 coverage: $(INSTALLED) ## Lines and branches that the quick tests reach

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from schemas.audits import AuditFinding, AuditResult, Verdict
+from schemas.fitness import TEST, TRAIN
 from schemas.records import FILE, RECORD
 from tasks.audit.column_leaks import ColumnLeak, column_leaks, features_of
 
@@ -148,19 +149,30 @@ def _shared_of(members: pl.DataFrame, kind: str, what: str) -> Shared:
     numbered = ordered.join(firsts, on=_GROUP, maintain_order="left").with_columns(
         pl.col("_number").cast(pl.Int64).alias(_GROUP)
     )
-    held_out = int((members[_SPLIT] != "train").sum())
+    held_out = int((members[_SPLIT] != TRAIN).sum())
     return Shared(kind, firsts.height, members.height, held_out, numbered.head(_NAMED), what)
 
 
 def _exact(rows: pl.LazyFrame, names: Sequence[str]) -> Shared | None:
     """Rows that are equal in all features and the label, and stand in several splits."""
-    hashed = rows.select(FILE, RECORD, _SPLIT, pl.struct(names).hash().alias(_GROUP)).collect(engine="streaming")
-    groups = hashed.group_by(_GROUP).agg(pl.col(_SPLIT).n_unique().alias(_SPLITS))
-    members = hashed.join(groups.filter(pl.col(_SPLITS) > 1), on=_GROUP, how="semi")
-    if not members.height:
+    hashed = rows.select(FILE, RECORD, _SPLIT, pl.struct(names).hash().alias(_GROUP))
+    # Of each distinct row only its hash and two counts are held; its place only where splits share it.
+    train = pl.col(_SPLIT) == TRAIN
+    counts = (
+        hashed.group_by(_GROUP)
+        .agg(
+            train.sum().alias(TRAIN),
+            (~train).sum().alias("held_out"),
+            (pl.col(_SPLIT).min() != pl.col(_SPLIT).max()).alias(_SPLITS),
+        )
+        .collect(engine="streaming")
+    )
+    shared = counts.filter(_SPLITS).select(_GROUP)
+    if not shared.height:
         return None
-    if not _says_much(rows, names) and not _more_than_chance(hashed):
+    if not _says_much(rows, names) and not _more_than_chance(counts):
         return None
+    members = hashed.join(shared.lazy(), on=_GROUP, how="semi").collect(engine="streaming")
     return _shared_of(members, "exact", "equal in every feature")
 
 
@@ -170,14 +182,11 @@ def _says_much(rows: pl.LazyFrame, names: Sequence[str]) -> bool:
     return any(counts[name] > _RICH * counts["_len"] for name in names)
 
 
-def _more_than_chance(hashed: pl.DataFrame) -> bool:
+def _more_than_chance(counts: pl.DataFrame) -> bool:
     """Whether held-out rows stand in the train split more often than its own rows stand there twice."""
-    counts = hashed.group_by(_GROUP).agg(
-        (pl.col(_SPLIT) == "train").sum().alias("train"), (pl.col(_SPLIT) != "train").sum().alias("held_out")
-    )
-    train, held_out = int(counts["train"].sum()), int(counts["held_out"].sum())
-    twice = int(counts.filter(pl.col("train") > 1)["train"].sum())
-    across = int(counts.filter(pl.col("train") > 0)["held_out"].sum())
+    train, held_out = int(counts[TRAIN].sum()), int(counts["held_out"].sum())
+    twice = int(counts.filter(pl.col(TRAIN) > 1)[TRAIN].sum())
+    across = int(counts.filter(pl.col(TRAIN) > 0)["held_out"].sum())
     if not train or not held_out:
         return False
     pooled = (twice + across) / (train + held_out)
@@ -214,8 +223,8 @@ def _late(rows: pl.LazyFrame, policy: Leakage, split: Split | None) -> Iterator[
     ]
     counted = [late.sum().alias(name) for name, late in checks]
     if split is not None and split.at is not None:
-        train_last = event.filter(pl.col(split.column) == "train").max()
-        early = (event <= train_last) & (pl.col(split.column).cast(pl.String) == "test")
+        train_last = event.filter(pl.col(split.column) == TRAIN).max()
+        early = (event <= train_last) & (pl.col(split.column).cast(pl.String) == TEST)
         counted.append(early.sum().alias("\x00early"))
     if not counted:
         return
