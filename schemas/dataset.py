@@ -155,6 +155,8 @@ class Dataset:
     def _check_texts(self) -> None:
         near = self.dedupe.near if self.dedupe else None
         texts = {near.column: "Dedupe.Near(column)"} if near else {}
+        if self.split and self.split.near:
+            texts[self.split.near.column] = "Split(near)"
         texts |= dict.fromkeys(self.dedupe.canonical if self.dedupe else (), "Dedupe(canonical)")
         for column in self.columns:
             if column.name in texts and column.dtype != pl.String:

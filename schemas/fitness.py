@@ -43,6 +43,10 @@ class Split:
     partition: records keep their split as long as their partition's dump stays the same, and an entity that occurs in
     two partitions may come into two splits (which the audit of leaks tells). Use it for entities that do not return.
 
+    By cluster: entities of which two rows of a partition have nearly the same text (`near`), and what a chain of such
+    texts connects, are in one split, that of one of them. Like strata this looks at the partition, and with the same
+    consequence; an entity whose texts are like no other's has the split that it has without `near`.
+
     Attributes:
         by: the column or columns that tell the entity: text, categories, whole numbers, dates or truth values.
         test: share of entities that are test.
@@ -52,6 +56,7 @@ class Split:
         test_from: for a split by time: ISO 8601.
         validation_from: for a split by time: ISO 8601, before `test_from`.
         stratify: a column in whose values the shares are to be alike.
+        near: which texts of a partition are nearly the same and must be in one split; they are compared in memory.
         column: name of the column in the clean table.
 
     Example:
@@ -67,11 +72,14 @@ class Split:
     test_from: str | None = None
     validation_from: str | None = None
     stratify: str | None = None
+    near: Near | None = None
     column: str = Field(default="split", min_length=1, pattern="^[^_]")
 
     def __post_init__(self) -> None:
         if (self.at is not None) == bool(self.keys):
             raise DeclarationError("neither or both are said", expected="either `by` or `at`", where="Split")
+        if self.near and self.stratify:
+            raise DeclarationError("both `near` and `stratify`", expected="one of them", where="Split")
         self._check_time() if self.at is not None else self._check_shares()
 
     @property
@@ -82,7 +90,13 @@ class Split:
     @property
     def columns(self) -> tuple[str, ...]:
         """All declared columns that it reads."""
-        return (*self.keys, *(name for name in (self.at, self.stratify) if name))
+        near = self.near.column if self.near else None
+        return (*self.keys, *(name for name in (self.at, self.stratify, near) if name))
+
+    @property
+    def looks_at_partition(self) -> bool:
+        """Whether a row's split depends on other rows of its partition."""
+        return bool(self.stratify or self.near)
 
     @property
     def shares(self) -> dict[str, float]:
@@ -103,8 +117,8 @@ class Split:
             )
 
     def _check_time(self) -> None:
-        if self.test or self.validation or self.stratify or self.salt:
-            raise DeclarationError("a split by time has no shares, strata or salt", where="Split(at)")
+        if self.test or self.validation or self.looks_at_partition or self.salt:
+            raise DeclarationError("a split by time has no shares, strata, clusters or salt", where="Split(at)")
         moments = [moment for moment in (self.validation_from, self.test_from) if moment is not None]
         if not moments:
             raise DeclarationError("no moment is said", expected="test_from or validation_from", where="Split(at)")

@@ -75,13 +75,13 @@ def near_clusters(rows: pl.LazyFrame, near: Near) -> pl.LazyFrame:
     held = rows.select(FILE, RECORD, near.column).collect(engine="streaming")
     texts, numbers = held[near.column], np.arange(held.height, dtype=np.uint32)
     pairs = similar_pairs(sets_of([(texts, numbers)], held.height, near, _InMemory), near)
-    roots = _connected(held.height, pairs.one, pairs.other)
+    roots = connected(held.height, pairs.one, pairs.other)
     met = np.zeros(held.height, np.bool_)
     met[pairs.one] = met[pairs.other] = True
     return held.select(FILE, RECORD).with_columns(pl.Series("cluster", roots)).filter(pl.Series(met)).lazy()
 
 
-def _connected(count: int, one: Numbers, other: Numbers) -> Numbers:
+def connected(count: int, one: Numbers, other: Numbers) -> Numbers:
     """For each number the least that pairs connect it with: labels spread until none changes.
 
     Each round also leaps to the label's own label, so that a chain takes as many rounds as its length has digits

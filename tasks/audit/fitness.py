@@ -36,7 +36,8 @@ def audit_leakage(candidate: Candidate) -> AuditResult:
     """What the candidate's splits share, and which of its columns tell too much."""
     dataset = candidate.dataset
     assert dataset.leakage is not None  # noqa: S101  # as above
-    near, split = dataset.leakage.near, dataset.split
+    split = dataset.split
+    near = dataset.leakage.near or (split.near if split else None)
     clusters = near_clusters(candidate.rows, near) if near and split else None
     keys = _keys(dataset)
     return leakage(candidate.rows, dataset.leakage, split, keys=keys, personal=dataset.personal, clusters=clusters)

@@ -78,7 +78,9 @@ def leakage(
     """
     schema = rows.collect_schema()
     times = {*policy.feature_times, *([policy.event_time] if policy.event_time else ())}
-    away = {*keys, *policy.ignore, *policy.entity, *times, *(split.columns if split else ())} - {policy.label}
+    # A text by which a split keeps clusters together is a feature all the same.
+    cut = {*split.keys, split.at, split.stratify} if split else set()
+    away = {*keys, *policy.ignore, *policy.entity, *times, *cut} - {policy.label}
     features = [name for name in features_of(schema, policy.label) if name not in away and name != _column(split)]
     shared = list(_shared(rows, policy, split, features, clusters)) if split else []
     late = list(_late(rows, policy, split))
@@ -199,7 +201,7 @@ def _shared_finding(shared: Shared, level: Verdict) -> AuditFinding:
         "entity": "Assign splits by it: Split(by=...).",
         "exact": "Declare Dedupe(key=...) over what makes a row the same, or Split(by=...) over it.",
         "text": "Declare Dedupe(near=...), or leave the rows of one split out.",
-        "near-duplicate": "Let one of each cluster survive, or assign splits by cluster.",
+        "near-duplicate": "Let one of each cluster survive (Dedupe.Near), or keep each in one split: Split(near=...).",
     }
     return AuditFinding(
         subject=f"splits share: {shared.kind}",

@@ -188,12 +188,12 @@ class Partition:
     def _clean(self) -> pl.LazyFrame:
         split = self.dataset.split
         wanted = [*LINEAGE, *self.names, *([split.column] if split else ())]
-        entities = self._entities if split and split.stratify else None
+        entities = self._entities if split and split.looks_at_partition else None
 
         def blocks() -> Iterator[pl.DataFrame]:
             for rows in self._kept_of_files():
                 if split and entities is not None:
-                    yield splits.with_stratified(split, rows, entities).select(wanted)
+                    yield splits.with_entities(split, rows, entities).select(wanted)
                 else:
                     yield rows.with_columns([splits.assigned(split)] if split else []).select(wanted)
 
@@ -204,11 +204,11 @@ class Partition:
 
     @functools.cached_property
     def _entities(self) -> pl.DataFrame:
-        """The split of each entity, where a stratified one is declared: it takes a pass over all blocks."""
+        """The split of each entity, where it depends on others: it takes a pass over all blocks."""
         assert self.dataset.split is not None  # noqa: S101  # for the type checker: asked of such data sets only
         if self.labels and self.labels.entities is not None:
             return self.labels.entities
-        return splits.stratified(self.dataset.split, self._kept_of_files(), self.job.partition)
+        return splits.of_partition(self.dataset.split, self._kept_of_files(), self.job.partition)
 
     def _kept_of_files(self) -> Iterator[pl.DataFrame]:
         """As `_kept`, with the sha256 of the file."""

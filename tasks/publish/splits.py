@@ -9,6 +9,9 @@ record. Stratified, the entities of a stratum are put in the order of their hash
 additive recurrence with the golden ratio (Knuth, The Art of Computer Programming 3, section 6.4), which fill each
 interval as evenly as any number of points can; the start is a hash of stratum and partition, so that strata of a single
 row are in test as often as their share says.
+
+By cluster, the entities that similar texts connect have the point of one of them: of the one with the least hash of its
+point, and not of the one with the least point, or clusters would be in test more often than single entities are.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import polars as pl
 
 from schemas.fitness import SPLITS, TEST, TRAIN, VALIDATION, Split
 from schemas.records import FILE, RECORD
+from tasks.audit.clusters import connected, near_clusters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,8 +93,40 @@ def stratified(split: Split, blocks: Iterable[pl.DataFrame], partition: str) -> 
     )
 
 
-def with_stratified(split: Split, rows: pl.DataFrame, entities: pl.DataFrame) -> pl.DataFrame:
-    """Rows with the split that `stratified` gave their entities."""
+def clustered(split: Split, blocks: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """The split of each entity of a partition, where entities with nearly the same texts are to be in one.
+
+    Holds the texts of all of them.
+
+    Args:
+        split: with `near`.
+        blocks: as for `stratified`.
+
+    Returns:
+        As `stratified`.
+    """
+    assert split.near is not None  # noqa: S101  # for the type checker: called where it is declared
+    parts = [block.select(FILE, RECORD, split.near.column, point(split).alias(_ENTITY)) for block in blocks]
+    if not parts:
+        return pl.DataFrame(schema={_ENTITY: pl.UInt64, split.column: SPLIT_TYPE})
+    rows = pl.concat(parts)
+    entities = rows.select(pl.col(_ENTITY).unique().sort()).with_row_index("_number")
+    alike = rows.join(near_clusters(rows.lazy(), split.near).collect(), on=[FILE, RECORD]).join(entities, on=_ENTITY)
+    one, other = alike.select("_number", pl.col("_number").min().over("cluster").alias("_other"))
+    roots = connected(entities.height, *(side.cast(pl.Int64).to_numpy() for side in (one, other)))
+    order = _hashed(split.salt, pl.col(_ENTITY).cast(pl.String))
+    speaks = pl.col(_ENTITY).sort_by(order, _ENTITY).first().over("_root").alias("_point")
+    pointed = entities.with_columns(pl.Series("_root", roots)).select(_ENTITY, speaks)
+    return pointed.select(_ENTITY, _named(split, pl.col("_point")).alias(split.column))
+
+
+def of_partition(split: Split, blocks: Iterable[pl.DataFrame], partition: str) -> pl.DataFrame:
+    """The split of each entity, where it depends on other rows of the partition; see `stratified`, `clustered`."""
+    return clustered(split, blocks) if split.near else stratified(split, blocks, partition)
+
+
+def with_entities(split: Split, rows: pl.DataFrame, entities: pl.DataFrame) -> pl.DataFrame:
+    """Rows with the split that `of_partition` gave their entities."""
     beside = rows.select(point(split).alias(_ENTITY)).join(entities, on=_ENTITY, how="left", maintain_order="left")
     return rows.with_columns(beside.get_column(split.column))
 

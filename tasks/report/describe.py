@@ -145,6 +145,7 @@ def _fitness(dataset: Dataset) -> Iterator[str]:
         moments = ((TEST, split.test_from), (VALIDATION, split.validation_from))
         times = ", ".join(f"{name} from {moment}" for name, moment in moments if moment)
         strata = f", alike in each {split.stratify}" if split.stratify else ""
+        strata += f", with similar {split.near.column} together" if split.near else ""
         yield f"split by {split.at}: {times}" if split.at else f"split by {', '.join(split.keys)}: {shares}{strata}"
     for group in dataset.coverage.groups if dataset.coverage else ():
         floors = {"rows": group.min_rows, "share": group.min_share}

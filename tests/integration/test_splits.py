@@ -112,7 +112,7 @@ TOYS = '''"""Toys: what a text is about; labels that look wrong are set aside.""
 import pandera.polars as pa
 import polars as pl
 
-from schemas import Dataset, Labels, Source, Split
+from schemas import Dataset, Dedupe, Labels, Source, Split
 
 
 class Toys(pa.DataFrameModel):
@@ -130,6 +130,7 @@ DATASET = Dataset(
 )
 '''
 SPLITS = {
+    "cluster": 'Split(by="id", test=0.4, near=Dedupe.Near("text", jaccard=1.0))',
     "entity": 'Split(by="id", test=0.4)',
     "stratified": 'Split(by="id", test=0.4, stratify="kind")',
     "time": 'Split(at="made", test_from="2026-06-01")',

@@ -3,9 +3,9 @@
 Belongs here: which columns of the candidates are needed, which rows the declared split protects, and holding the
 verdicts until their tables are written. Does not belong here: judging (audit), or what becomes of a row (tasks/dedupe).
 
-A stratified split looks at all rows of the partition. Were it assigned when the labels are judged, and rows set aside,
-the rows that are left would be cut anew, and one in test would be no longer what was protected. So where labels are set
-aside it is assigned once, to all rows that are judged, and the clean table takes it from here.
+A split by strata or clusters looks at all rows of the partition. Were it assigned when the labels are judged, and rows
+set aside, the rows that are left would be cut anew, and one in test would be no longer what was protected. So where
+labels are set aside it is assigned once, to all rows that are judged, and the clean table takes it from here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class JudgeOfLabels:
 
     Attributes:
         columns: those of the candidates that it reads.
-        entities: after `judge`, and where a stratified split protects rows, the split of each entity.
+        entities: after `judge` the split of each entity, where it depends on other rows and protects some.
     """
 
     def __init__(
@@ -107,9 +107,9 @@ class JudgeOfLabels:
         if self._split is None:
             return None
         named = rows.with_columns(self._file_of(rows))
-        if self._split.stratify:
-            self.entities = splits.stratified(self._split, [named], self._partition)
-            found = splits.with_stratified(self._split, named, self.entities)
+        if self._split.looks_at_partition:
+            self.entities = splits.of_partition(self._split, [named], self._partition)
+            found = splits.with_entities(self._split, named, self.entities)
         else:
             found = named.with_columns(splits.assigned(self._split))
         return found.get_column(self._split.column).cast(pl.String).is_in(self.policy.protect)

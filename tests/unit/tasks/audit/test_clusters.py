@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas import Dedupe
 from schemas.fitness import Leakage, Split
-from tasks.audit.clusters import _connected, near_clusters
+from tasks.audit.clusters import connected, near_clusters
 from tasks.audit.leakage import leakage
 from tasks.publish.splits import assigned
 
@@ -22,7 +22,7 @@ def test_labels_are_those_of_scipy(count: int, pairs: list[tuple[int, int]]) -> 
 
     pairs = [(one, other) for one, other in pairs if one < count and other < count]
     one, other = (np.array(side, np.int64) for side in (zip(*pairs, strict=True) if pairs else ((), ())))
-    labels = _connected(count, one, other)
+    labels = connected(count, one, other)
     _, theirs = csgraph.connected_components(
         coo_array((np.ones(one.size), (one, other)), (count, count)), directed=False
     )

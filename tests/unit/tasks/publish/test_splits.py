@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.errors import DeclarationError
 from schemas.fitness import Split
-from tasks.publish.splits import SPLIT_TYPE, assigned, point, stratified, with_stratified
+from schemas.policies import Near
+from tasks.publish.splits import SPLIT_TYPE, assigned, clustered, point, stratified, with_entities
 
 SPLIT = Split(by="user", test=0.1, validation=0.2)
 #: Of the entities below; equal to XXH3 of `salt + "\x1f" + key` by another implementation.
@@ -126,7 +129,7 @@ def test_strata_do_not_depend_on_blocks_and_keep_entities_together(pairs: list[t
     whole = stratified(split, [frame], "p")
     parts = stratified(split, [frame[at : at + size] for at in range(0, frame.height, size)], "p")
     assert whole.equals(parts)
-    found = with_stratified(split, frame, whole)
+    found = with_entities(split, frame, whole)
     assert found["split"].null_count() == 0
     assert found.group_by("user").agg(pl.col("split").n_unique())["split"].max() == 1
 
@@ -134,7 +137,7 @@ def test_strata_do_not_depend_on_blocks_and_keep_entities_together(pairs: list[t
 def test_each_stratum_has_its_share() -> None:
     split = Split(by="user", test=0.1, validation=0.1, stratify="kind")
     frame = rows_of(list(range(10_000)), kind=[user % 50 for user in range(10_000)])
-    found = with_stratified(split, frame, stratified(split, [frame], "2026-11-30"))
+    found = with_entities(split, frame, stratified(split, [frame], "2026-11-30"))
     tests = found.group_by("kind").agg((pl.col("split") == "test").sum().alias("n"))["n"]
     # Of 200 in each stratum 20: a plain hash would be 4.2 off in one standard deviation.
     assert tests.min() >= 18  # type: ignore[operator]  # of whole numbers
@@ -144,9 +147,55 @@ def test_each_stratum_has_its_share() -> None:
 def test_strata_of_one_row_are_test_as_often_as_declared() -> None:
     split = Split(by="user", test=0.1, stratify="kind")
     frame = rows_of(list(range(3_000)), kind=list(range(3_000)))
-    found = with_stratified(split, frame, stratified(split, [frame], "p"))["split"].to_list()
+    found = with_entities(split, frame, stratified(split, [frame], "p"))["split"].to_list()
     assert 220 <= found.count("test") <= 380
 
 
 def test_a_partition_without_rows_has_no_entities() -> None:
     assert stratified(Split(by="user", test=0.1, stratify="kind"), [], "p").height == 0
+
+
+# --- clusters of similar texts ----------------------------------------------------------------------------------------
+
+NEAR = Split(by="user", test=0.2, validation=0.1, near=Near("text", jaccard=0.5))
+
+
+def texts_of(clusters: int, copies: int) -> pl.DataFrame:
+    """Of each text several nearly equal ones, each of another user; and as many that are like no other."""
+    rng = np.random.default_rng(3)
+    words = [f"w{number}" for number in range(900)]
+    texts = [" ".join(rng.choice(words, 30)) for _ in range(2 * clusters)]
+    alike = [f"{text} and copy {copy}" for text in texts[:clusters] for copy in range(copies)]
+    every = [*alike, *texts[clusters:]]
+    return rows_of(list(range(len(every))), text=every)
+
+
+def test_similar_texts_are_in_one_split_and_others_stay_where_they_were() -> None:
+    pytest.importorskip("scipy")
+    frame = texts_of(150, 3)
+    found = with_entities(NEAR, frame, clustered(NEAR, [frame]))["split"].to_list()
+    clusters = [found[at : at + 3] for at in range(0, 450, 3)]
+    assert all(len(set(each)) == 1 for each in clusters)
+    assert found[450:] == frame.select(assigned(NEAR))["split"].to_list()[450:]
+    # The least point of three would be in test nearly half of the time.
+    assert sum(each[0] == "test" for each in clusters) / 150 == pytest.approx(0.2, abs=0.1)
+    parts = [frame[at : at + 70].sample(fraction=1, shuffle=True, seed=at) for at in range(0, frame.height, 70)]
+    assert clustered(NEAR, parts[::-1]).equals(clustered(NEAR, [frame]))
+
+
+def test_a_chain_of_texts_and_users_is_one_cluster() -> None:
+    pytest.importorskip("scipy")
+    texts = ["a b c d e f g h", "b c d e f g h i", "quite another text it is", "quite another text it was"]
+    frame = rows_of(["ann", "bob", "bob", "cy"], text=[*texts[:2], *texts[2:]])
+    for salt in "abcdefgh":
+        split = Split(by="user", test=0.4, validation=0.3, salt=salt, near=Near("text", jaccard=0.4))
+        assert with_entities(split, frame, clustered(split, [frame]))["split"].n_unique() == 1
+    assert clustered(NEAR, []).height == 0
+
+
+@pytest.mark.parametrize(
+    "more", [{"stratify": "kind"}, {"test": 0.0, "by": (), "at": "seen", "test_from": "2026-01-01"}]
+)
+def test_clusters_go_with_neither_strata_nor_time(more: dict[str, object]) -> None:
+    with pytest.raises(DeclarationError):
+        Split(**({"by": "user", "test": 0.1, "near": Near("text", jaccard=0.5)} | more))  # type: ignore[arg-type]  # wrong on purpose
