@@ -70,7 +70,7 @@ def settle(
         alone, terms = cleaning_id(staged.contract, staged.inputs, erased, staged.reviews), terms_of(dataset)
         taken, cleaning = Taken(pl.DataFrame(schema=MOVES), ()), alone
         if terms:
-            taken = (held or _newest(job)).taken(Rows(job.partition, frames, staged.inputs), terms)
+            taken = (held or _newest(job)).taken(Rows(job.partition, frames, staged.inputs, alone), terms)
             cleaning = moves_id(alone, taken.moves)
             if taken.moves.height:
                 frames = {**frames, **moved(frames, taken.moves, terms, staged.inputs)}

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 
     Partitions = Mapping[str, PartitionEntry]
 
+#: The last answer of `Held.touched`, which depends on nothing but what it is kept under: a run asks when it settles its
+#: partition, to tell the gates, and again when it commits, where mostly nothing else was published meanwhile.
+_TOUCHED: dict[tuple[object, ...], tuple[pl.DataFrame, frozenset[str]]] = {}
 #: How often a partition's files are begun to be written.
 _ATTEMPTS = 3
 #: The order of a partition's files in its manifest.
@@ -63,11 +66,13 @@ class Rows(NamedTuple):
         partition: its name.
         frames: the rows of each role.
         inputs: its raw files.
+        alone: identity of what it holds, whatever others take from it (`schemas.records.Across`).
     """
 
     partition: str
     frames: Mapping[Role, pl.LazyFrame]
     inputs: Sequence[RawFile]
+    alone: str
 
     def placed(self, terms: Terms) -> Iterator[pl.LazyFrame]:
         """What other partitions are compared with."""
@@ -130,7 +135,7 @@ class Held:
     def rows(self, name: str) -> Rows:
         """A partition's rows."""
         entry = self.partitions[name]
-        return Rows(name, rows_of(self.store, self.dataset, entry.files), entry.inputs)
+        return Rows(name, rows_of(self.store, self.dataset, entry.files), entry.inputs, entry.alone)
 
     def of_terms(self, terms: Terms) -> dict[str, PartitionEntry]:
         """The partitions that are compared on these terms."""
@@ -147,6 +152,17 @@ class Held:
             others: the partitions that don't change.
         """
         cleanings = {name: across.alone for name in others if (across := self.partitions[name].across)}
+        changing = tuple((rows.partition, rows.alone) for rows in changes)
+        asked = (self.store.path(""), self.dataset, terms, changing, frozenset(cleanings.items()))
+        if asked not in _TOUCHED:
+            found = self._touched(terms, changes, cleanings)
+            _TOUCHED.clear()
+            _TOUCHED[asked] = found
+        return _TOUCHED[asked]
+
+    def _touched(
+        self, terms: Terms, changes: Sequence[Rows], cleanings: Mapping[str, str]
+    ) -> tuple[pl.DataFrame, frozenset[str]]:
         per_change = [(rows, rows.hashes(terms)) for rows in changes]
         found, holders = np.empty(0, np.uint64), frozenset[str]()
         if cleanings:

@@ -111,7 +111,7 @@ def _before(manifest: Manifest, partition: str) -> PartitionEntry | None:
 
 
 def _kept(manifest: Manifest) -> int:
-    return sum(entry.total.kept for entry in manifest.partitions.values())
+    return sum(books.kept for entry in manifest.partitions.values() for books in entry.books)
 
 
 def _shown_cells(dataset: Dataset) -> dict[str, frozenset[str]]:

@@ -63,7 +63,7 @@ def across_nights(folder: Path, nights: str, rows: str, across: str) -> Work:
 
 def across(folder: Path, rows: int, _runs: int, say: Say) -> list[Figure]:
     """The last nights of many beside the first ones, with the whole history looked at and without."""
-    each = rows // _NIGHTS
+    each = -(-rows // _NIGHTS // 1000) * 1000  # planted errors come in thousandths
     group = f"A night of {each:,} orders, with up to {each * (_NIGHTS - 1):,} rows of history in {_NIGHTS - 1} nights"
     figures: list[Figure] = []
     for where in ("dataset", "partition"):

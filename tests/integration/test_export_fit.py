@@ -205,7 +205,7 @@ def test_what_can_not_be_meant_is_told(loans: Job, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no export for fitting"):
         load(tmp_path / "nothing")
     exported(loans, tmp_path / "out", "sklearn")
-    with pytest.raises(UsageError, match="expected train or test"):
+    with pytest.raises(UsageError, match="expected test or train"):
         load(tmp_path / "out", "validation")
     with pytest.raises(UsageError, match="something already"):
         exported(loans, tmp_path / "out", "torch")
