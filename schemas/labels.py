@@ -42,7 +42,9 @@ class Labels:
             only, or its score would be made better by leaving out what it can't do.
         action: what becomes of a row whose label looks wrong. It is counted (`report`), it is counted and stands in
             the queue of `winnow review export` (`review`), or it is set aside when the model is sure (`quarantine`).
-        confidence: for `quarantine`, the least probability of the label that the model gives instead.
+        confidence: for `quarantine`, the least probability of the label that the model gives instead. None is the mean
+            probability of that label in the rows that carry it: how sure models are differs from one to another, and
+            of a linear one over text few rows reach 0.9.
         min_rows: rows that a label has at least; those of a rarer one are not judged, and don't teach the model.
         folds: in so many parts are the rows cut, each of which is judged by a model fitted on the others.
         seed: of the cut and of the model.
@@ -60,7 +62,7 @@ class Labels:
     split: str | None = None
     protect: tuple[str, ...] = ("test",)
     action: Action = "report"
-    confidence: float = Field(default=0.9, ge=0, le=1)
+    confidence: float | None = Field(default=None, ge=0, le=1)
     min_rows: int = Field(default=10, ge=2)
     folds: int = Field(default=5, ge=2, le=50)
     seed: int = Field(default=0, ge=0)

@@ -4,10 +4,12 @@ Belongs here: the dirt, the declarations that clean it, the models, and the inte
 (fitness). Whatever comes out is printed.
 
 Dirt is planted into the training rows alone: copies of records with another label (one in ten), numbers in another
-unit or out of range, categories in other spellings, HTML and broken encodings in text, empty texts. The test set stays
-as it is. Both models see the same columns through the same encoders (tasks/export/features), fitted on what each is
-fitted on; the raw one takes each cell that can be read, and leaves out rows without a known label, as one does by hand.
-The interval is of a paired bootstrap over the test rows (2,000 resamples).
+unit or out of range, categories in other spellings, HTML and broken encodings in text, empty texts. In a second
+experiment one label in ten is another one besides, and the declaration has `Labels(..., action="quarantine")` with its
+defaults. The test set stays as it is. Both models see the same columns through the same encoders
+(tasks/export/features), fitted on what each is fitted on; the raw one takes each cell that can be read, and leaves out
+rows without a known label, as one does by hand. The interval is of a paired bootstrap over the test rows (2,000
+resamples).
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ _HEAD = '''"""Lift: a training set."""
 import pandera.polars as pa
 import polars as pl
 
-from schemas import Dataset, Dedupe, Drift, Source, steps
+from schemas import Dataset, Dedupe, Drift, Labels, Source, steps
 
 
 class Rows(pa.DataFrameModel):
@@ -42,8 +44,11 @@ DATASET = Dataset(
     source=Source("{{partition}}/*.csv", null_tokens=("", "?"), drift=Drift(extra="ignore")),
     steps=({steps}),
     dedupe=Dedupe(key=("key",)),
+    labels={labels},
 )
 """
+#: Share of labels that are exchanged in the second experiment.
+_WRONG = 0.1
 
 
 class _Data(NamedTuple):
@@ -66,14 +71,18 @@ class _Data(NamedTuple):
     steps: str
 
 
-def lifted(folder: Path, name: str) -> Work:
+def lifted(folder: Path, name: str, which: str = "rules") -> Work:
     """Fits a model on the raw dump and on the cleaned version, and tells both scores and the interval between."""
     logging.disable(logging.CRITICAL)
 
     def work() -> Parts:
         data = {"adult": _adult, "heart": _heart, "newsgroups": _newsgroups}[name]()
+        labels = "None"
+        if which == "labels":
+            data = data._replace(train=_mislabelled(data.train, data.label))
+            labels = f'Labels("{data.label}", action="quarantine")'
         raw = data.train.filter(data.train[data.label].is_in(data.test[data.label].unique().implode()))
-        cleaned = _cleaned(folder / f"lift-{name}", data)
+        cleaned = _cleaned(folder / f"lift-{name}-{which}", data, labels)
         return Parts(answer=_compared(data, raw, cleaned))
 
     return work
@@ -173,10 +182,24 @@ def _planted(
     return rows.with_columns(changes).sample(fraction=1, shuffle=True, seed=seed)
 
 
+def _mislabelled(train: pl.DataFrame, label: str) -> pl.DataFrame:
+    """One label in ten exchanged for another; the copies of a record have one label as they had, or two."""
+    import numpy as np
+    import polars as pl
+
+    rng = np.random.default_rng(7)
+    values = train[label].unique().sort().to_list()
+    next_one = dict(zip(values, [*values[1:], values[0]], strict=True))
+    keys = train["key"].unique().sort()
+    wrong = keys.filter(pl.Series(rng.random(keys.len()) < _WRONG))
+    is_wrong = pl.col("key").is_in(wrong.implode())
+    return train.with_columns(pl.when(is_wrong).then(pl.col(label).replace(next_one)).otherwise(label).alias(label))
+
+
 # --- cleaning, fitting, comparing -------------------------------------------------------------------------------------
 
 
-def _cleaned(home: Path, data: _Data) -> pl.DataFrame:
+def _cleaned(home: Path, data: _Data, labels: str) -> pl.DataFrame:
     """What Winnow publishes of the dump."""
     from flows.clean import PLAIN, clean
     from schemas.records import Role
@@ -186,7 +209,7 @@ def _cleaned(home: Path, data: _Data) -> pl.DataFrame:
 
     (home / "raw" / "p").mkdir(parents=True)
     data.train.write_csv(home / "raw" / "p" / "rows.csv")
-    (home / "rows.py").write_text(_HEAD + data.model + _TAIL.format(steps=data.steps))
+    (home / "rows.py").write_text(_HEAD + data.model + _TAIL.format(steps=data.steps, labels=labels))
     clean(Job("rows", "p", str(home / "rows.py"), str(home / "raw"), str(home / "store"), run_id="r"), PLAIN)
     return open_version(open_store(str(home / "store")), "rows").scan(Role.CLEAN).collect()
 

@@ -45,7 +45,7 @@ class LabelVerdicts(NamedTuple):
         broken: for each row whether it breaks the rule `<column>.label_error`.
         scores: one row for each that was judged: the number `_row`, `given`, `suggested` (null where the label looks
             right), `score` (probability of the given label), `confidence` (of the suggested one, or the likeliest
-            other), `issue`.
+            other), `sure` (whether that is at least what the rows that carry that label have on average), `issue`.
         matrix: pairs of classes: `given`, `true`, `rows` that are surely of the true class, their `share` among those
             of the given label that are surely of any, and its interval `low`, `high`.
         classes: labels: `label`, `rows`, `judged`, `issues`, estimated `noise` (the share that is of another class),
@@ -213,6 +213,7 @@ def _scores(
                 "suggested": words.gather(found.suggested),
                 "score": found.self_confidence,
                 "confidence": found.confidence,
+                "sure": found.sure,
                 "issue": found.wrong,
             }
         )
@@ -226,7 +227,7 @@ def _scores(
 def _broken(frame: pl.DataFrame, policy: Labels, issues: pl.DataFrame) -> pl.Series:
     """Which rows break the rule: all whose label looks wrong, or those that are to be set aside."""
     if policy.action == "quarantine":
-        issues = issues.filter(pl.col("confidence") >= policy.confidence)
+        issues = issues.filter("sure" if policy.confidence is None else pl.col("confidence") >= policy.confidence)
     broken = np.zeros(frame.height, np.bool_)
     broken[issues.get_column("_row").to_numpy()] = True
     return pl.Series("broken", broken)
@@ -315,11 +316,11 @@ def _nothing(frame: pl.DataFrame, counts: pl.DataFrame, policy: Labels, facts: d
     """Where there are no two labels with enough rows, nothing can be told."""
     scores = pl.DataFrame(
         schema={"_row": pl.Int64, "given": pl.String, "suggested": pl.String, "score": pl.Float64,
-                "confidence": pl.Float64, "issue": pl.Boolean}
+                "confidence": pl.Float64, "sure": pl.Boolean, "issue": pl.Boolean}
     )  # fmt: skip
     nobody = np.empty(0, np.int64)
-    no, nothing_true = np.empty(0), np.empty(0, np.bool_)
-    nothing = Confident(no, nobody, no, nothing_true, nothing_true, nobody, nobody, nobody)
+    no, none = np.empty(0), np.empty(0, np.bool_)
+    nothing = Confident(no, nobody, no, none, none, none, nobody, nobody, nobody)
     told = AuditFinding(
         policy.column,
         "too few rows to tell",

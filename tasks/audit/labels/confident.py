@@ -61,6 +61,7 @@ class Confident(NamedTuple):
         self_confidence: probability of each row's own label.
         suggested: likeliest other class of each row.
         confidence: probability of that one.
+        sure: whether that is at least the mean of the rows that carry that class.
         wrong: whether each row's label looks wrong.
         learnt: for each class whether anything is said of its rows, and of others that may be of it.
         given, true, rows: pairs of classes, and how many rows carry the one and are surely of the other.
@@ -69,6 +70,7 @@ class Confident(NamedTuple):
     self_confidence: NDArray[np.float64]
     suggested: NDArray[np.int64]
     confidence: NDArray[np.float64]
+    sure: NDArray[np.bool_]
     wrong: NDArray[np.bool_]
     learnt: NDArray[np.bool_]
     given: NDArray[np.int64]
@@ -114,7 +116,8 @@ def confident_learning(
     order = np.argsort(np.where(known, own, np.inf), kind="stable")
     wrong[order[: int((off & known).sum())]] = True
     joint = _joint(labels[known], surely[known], probabilities.classes)
-    return Confident(own, seen.suggested, seen.confidence, wrong, learnt, *joint)
+    sure = seen.confidence >= thresholds[seen.suggested] - _ROUNDING
+    return Confident(own, seen.suggested, seen.confidence, sure, wrong, learnt, *joint)
 
 
 class _Seen(NamedTuple):

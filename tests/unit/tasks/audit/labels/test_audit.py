@@ -57,6 +57,13 @@ def test_only_what_it_is_sure_of_is_set_aside_and_nothing_of_the_test_split() ->
     assert found.broken.arg_true().to_list() == sorted(expected)
     unprotected = audit(frame, Labels("kind", text=("text",), action="quarantine", confidence=0.99), ())
     assert unprotected.broken.sum() == len(sure)
+    # Unless a probability is named, it must be as sure as it is of the rows that carry the label, on average.
+    mean = found.scores.group_by("given").agg(pl.col("score").mean().alias("mean"))
+    judged = found.scores.filter("issue").join(mean, left_on="suggested", right_on="given")
+    usual = judged.filter(pl.col("confidence") >= pl.col("mean") - 1e-5)["_row"].to_list()
+    by_default = audit(frame, Labels("kind", text=("text",), action="quarantine"), ())
+    assert by_default.broken.arg_true().to_list() == sorted(usual)
+    assert usual
     # What is told beside the rows protects as well, and both together.
     for split in ("split", None):
         policy = Labels("kind", text=("text",), action="quarantine", confidence=0.99, split=split)
@@ -173,6 +180,9 @@ def test_on_20_newsgroups_the_most_doubtful_labels_are_wrong_ones() -> None:
     issues = found.scores.filter("issue").get_column("_row").to_numpy()
     assert wrong[issues].mean() >= 0.9
     assert wrong[issues].sum() / wrong.sum() >= 0.8
+    sure = found.scores.filter(pl.col("issue") & pl.col("sure")).get_column("_row").to_numpy()
+    assert wrong[sure].mean() >= 0.96
+    assert wrong[sure].sum() / wrong.sum() >= 0.6
 
 
 @pytest.mark.slow

@@ -63,6 +63,17 @@ def test_nothing_is_said_of_rows_that_no_model_knew() -> None:
     assert np.array_equal(found.wrong[known], alone.wrong)
 
 
+def test_sure_is_what_is_as_likely_as_the_rows_that_carry_the_label() -> None:
+    labels, probabilities = noisy(3, 400, 4, 0.2)
+    found = confident_learning(labels, Held(probabilities))
+    usual = [probabilities[labels == label, label].mean() for label in range(4)]
+    as_likely = [
+        confidence >= usual[label] - 1e-6 for confidence, label in zip(found.confidence, found.suggested, strict=True)
+    ]
+    assert found.sure.tolist() == as_likely
+    assert 0 < found.sure[found.wrong].sum() < found.wrong.sum()
+
+
 def with_a_class_that_nobody_learnt(rows: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Three classes of which a model is rather sure, one in ten labels exchanged; and a fourth of a few rows.
 
