@@ -22,7 +22,7 @@ SERIAL := prefect or browser
 QUICK := not (slow or s3 or $(SERIAL))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve check test operate fuzz kill bench coverage lock clean
+.PHONY: help install demo serve check test operate large fuzz kill bench coverage lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -46,11 +46,14 @@ check: $(INSTALLED) ## Format, lint, spelling, types, unit tests and examples (u
 # those of tests/unit: it leaves an event loop in the process, in which Prefect's calls would not wait.
 test: check ## Everything (under 20 minutes): check, then all other tests
 	$(PYTEST) $(PARALLEL) -m "not ($(SERIAL)) and (slow or s3)" tests/unit || [ $$? -eq 5 ]
-	$(PYTEST) $(PARALLEL) -m "not ($(SERIAL))" tests/property tests/golden tests/integration
+	$(PYTEST) $(PARALLEL) -m "not ($(SERIAL) or large)" tests/property tests/golden tests/integration
 	$(PYTEST) -m "($(SERIAL)) and not deployed" tests/unit tests/integration
 
 operate: $(INSTALLED) ## Schedules, forms in a browser, alerts and a lost machine, on a real server (some ten minutes)
 	$(PYTEST) -m deployed
+
+large: $(INSTALLED) ## Ten million copies of one row, and what else shows only at its size (some minutes)
+	$(PYTEST) -m large
 
 fuzz: $(INSTALLED) ## Damage 100,000 files and see that none loses a record (FUZZ="--count 5000 --seed 2": others)
 	$(BIN)/python -m tests.campaign.mutate $(FUZZ)

@@ -26,7 +26,7 @@ from tasks.store.documents import as_text, encoded
 from tasks.store.paths import version_key
 from tasks.store.retired import is_retired
 from tasks.store.upkeep import wait_for_upkeep
-from tasks.store.versions import read_manifest, stored_head
+from tasks.store.versions import read_manifest, remember, stored_head
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -209,10 +209,12 @@ def chained(manifest: Manifest, parent: bytes | None) -> Manifest:
 def _published(store: Store, candidate: Manifest) -> bool:
     """Whether the candidate is now a version, also when the answer that said so was lost on its way."""
     key = version_key(candidate.dataset, candidate.version)
-    if store.create(key, encoded(candidate)):
+    data = encoded(candidate)
+    if store.create(key, data):
         # A run that slept for long may find its number free again, because the version that had it was retired since.
         # What comes of it would be older than the newest, and nobody would see it.
         if not is_retired(store, candidate.dataset, candidate.version):
+            remember(data, candidate)
             return True
         store.delete(key)
         return False

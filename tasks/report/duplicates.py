@@ -6,7 +6,7 @@ record's whole story (explain), or deciding anything (tasks/dedupe).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import polars as pl
@@ -95,24 +95,48 @@ def clusters(
         if cluster is not None and not sizes.height:
             found = f"no record of {manifest.dataset}@{manifest.version} is a duplicate in cluster {shown(cluster)}"
             raise RecordNotFoundError(found, fix="`winnow duplicates DATASET` lists clusters with their names.")
-        chosen = sizes.head(limit)
-        first: dict[str, list[tuple[str, Role, dict[str, Any]]]] = {}
-        survivors: dict[str, set[tuple[str, str]]] = {}
-        for name, role, rows in _frames(store, manifest, _ROLES):
-            wanted = rows.filter(pl.col(CLUSTER).is_in(chosen.get_column(CLUSTER).to_list()))
-            for row in _first_of_each(wanted, members).iter_rows(named=True):
-                first.setdefault(row[CLUSTER], []).append((name, role, row))
-            if role is not Role.DISPUTED:
-                for of, partition_of, record in _survivors_of(wanted, name).iter_rows():
-                    survivors.setdefault(of, set()).add((partition_of, record))
-        made = []
-        for of, others in chosen.iter_rows():
-            kept = [
-                each for place in sorted(survivors.get(of, ())) for each in _survivor(store, manifest, *place, hidden)
-            ]
-            shown_too = [_member(*each, hidden) for each in first.get(of, [])[:members]]
-            made.append(Cluster(of, others + len(kept), (*kept, *shown_too)))
-    return Clusters(tuple(made), sizes.height)
+        chosen = sizes.head(limit).get_column(CLUSTER).to_list()
+        # A cluster's records are those of all partitions, whichever partition it is asked for by.
+        whole = sizes if partition is None else _sizes(store, manifest, cluster, None)
+        counts = dict(whole.filter(pl.col(CLUSTER).is_in(chosen)).iter_rows())
+        gathered = _gathered(store, manifest, chosen, members)
+        made = (_cluster(store, manifest, name, counts[name], gathered[name], hidden) for name in chosen)
+        return Clusters(tuple(made), sizes.height)
+
+
+class _Gathered(NamedTuple):
+    """What is read of one cluster.
+
+    Attributes:
+        rows: the first that don't survive, each with its partition and its role.
+        survivors: partition and id of the records that any of them is a duplicate of.
+    """
+
+    rows: list[tuple[str, Role, dict[str, Any]]]
+    survivors: set[tuple[str, str]]
+
+
+def _gathered(store: Store, manifest: Manifest, chosen: Sequence[str], members: int) -> dict[str, _Gathered]:
+    found = {name: _Gathered([], set()) for name in chosen}
+    for partition, role, rows in _frames(store, manifest, _ROLES):
+        wanted = rows.filter(pl.col(CLUSTER).is_in(chosen))
+        for row in _first_of_each(wanted, members).iter_rows(named=True):
+            each = found[row[CLUSTER]].rows
+            if len(each) < members:
+                each.append((partition, role, row))
+        if role is not Role.DISPUTED:
+            for name, *place in _survivors_of(wanted, partition).iter_rows():
+                found[name].survivors.add((place[0], place[1]))
+    return found
+
+
+def _cluster(
+    store: Store, manifest: Manifest, name: str, others: int, gathered: _Gathered, hidden: frozenset[str] | None
+) -> Cluster:
+    # Of a partition's own duplicates the survivor may itself give way to another partition's.
+    kept = [each for place in sorted(gathered.survivors) for each in _survivor(store, manifest, *place, hidden)]
+    members = (_member(*each, hidden) for each in gathered.rows)
+    return Cluster(name, others + len(kept), (*kept, *members))
 
 
 def _frames(

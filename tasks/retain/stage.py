@@ -44,6 +44,7 @@ from tasks.store.paths import (
     report_prefix,
     report_version,
     retired_key,
+    retired_prefix,
     staging_prefix,
     staging_root,
     version_key,
@@ -357,4 +358,6 @@ class _Retaining:
         # No lease tells who is writing these, so that nobody's haste may shorten the wait; so with what is shared.
         age = max(self.older_than, _UNFINISHED_AGE)
         self.store.clear_unfinished(f"{self.dataset}/", older_than=age)
+        # Only one run at a time retires versions, and this one has.
+        self.store.clear_unfinished(retired_prefix(self.dataset))
         return self.store.abort_stale_uploads(age)

@@ -11,7 +11,15 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from schemas.records import Role
-from tasks.store.paths import data_prefix, quote, report_prefix, staging_prefix, version_prefix
+from tasks.store.paths import (
+    contract_prefix,
+    data_prefix,
+    index_prefix,
+    quote,
+    report_prefix,
+    staging_prefix,
+    version_prefix,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +44,8 @@ def staging(store: Store, dataset: str, partition: str) -> Iterator[None]:
         store.clear_unfinished(f"{data_prefix(dataset, role)}{quote(partition)}/")
     store.clear_unfinished(report_prefix(dataset, partition))
     # Others may be committing right now, but none of them for so long.
-    store.clear_unfinished(version_prefix(dataset), older_than=_AN_HOUR)
+    for shared in (version_prefix, contract_prefix, index_prefix):
+        store.clear_unfinished(shared(dataset), older_than=_AN_HOUR)
     try:
         yield
     finally:

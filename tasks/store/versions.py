@@ -12,6 +12,7 @@ import bisect
 import datetime as dt
 import functools
 import itertools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -41,6 +42,8 @@ _FEW = 10
 _ABREAST = 8
 #: Manifests that are kept decoded: the newest one, and those that it is compared with.
 _REMEMBERED = 4
+_DECODED: dict[bytes, Manifest] = {}
+_DECODING = threading.Lock()
 
 
 class _FormatOnly(msgspec.Struct):
@@ -358,16 +361,30 @@ def _gone(dataset: str, version: int, kept: tuple[int, ...], found: str) -> Vers
     return VersionNotFoundError(found, fix=f"The nearest that are kept: {beside}." if near else None)
 
 
-@functools.lru_cache(_REMEMBERED)
 def _decoded(data: bytes, key: str) -> Manifest:
-    """A night asks for the newest manifest several times; one of hundreds of partitions takes a while to decode."""
+    if known := _DECODED.get(data):
+        return known
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _undecodable(data, key, error) from error
     if manifest.format != MANIFEST_FORMAT:
         raise _other_format(manifest.format, key)
+    remember(data, manifest)
     return manifest
+
+
+def remember(data: bytes, manifest: Manifest) -> None:
+    """Keeps what bytes decode to: a night reads the newest manifest several times, also the one that it wrote.
+
+    Args:
+        data: as they are stored.
+        manifest: what they say.
+    """
+    with _DECODING:
+        while len(_DECODED) >= _REMEMBERED:
+            del _DECODED[next(iter(_DECODED))]
+        _DECODED[data] = manifest
 
 
 def _undecodable(data: bytes, key: str, error: Exception) -> StoreError:

@@ -15,6 +15,9 @@ from tasks.store.s3 import S3Store
 from tasks.store.versions import list_versions
 from tests.campaign.victims import DATASETS, Place
 
+#: Folders in which runs over any partition write.
+_SHARED = {"_versions", "_contracts", "_keys", "_erasures", "_receipts"}
+
 
 def damage(place: Place) -> Iterator[str]:
     """What is wrong with the last versions: each must be readable, proven by its files, and follow the one before."""
@@ -35,7 +38,7 @@ def leftovers(place: Place, *, idle: bool) -> Iterator[str]:
         for path in folder.rglob("*"):
             unfinished = path.name.startswith(".tmp-") or "_staging" in path.parts or folder == scratch
             # What was not yet named there is cleared an hour later: others may be committing, or asking for an erasure.
-            if path.is_file() and unfinished and path.parent.name not in ("_versions", "_erasures", "_receipts"):
+            if path.is_file() and unfinished and not _SHARED.intersection(path.parts):
                 yield f"a file of an unfinished run: {path.parent.name}/{path.name}"
     if isinstance(store, S3Store):
         yield from (f"an upload that has not ended: {each.key}" for each in store.unfinished_uploads())

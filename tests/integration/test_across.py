@@ -23,6 +23,7 @@ from tasks.job import Job, Outcome
 from tasks.publish.commit import commit
 from tasks.publish.rollback import rollback
 from tasks.publish.verify import Kind, verify_version
+from tasks.report.duplicates import clusters
 from tasks.store.local import LocalStore
 from tasks.store.paths import index_prefix
 from tasks.store.versions import head, list_versions
@@ -221,6 +222,19 @@ def test_many_copies_of_one_row_in_several_partitions_are_one(shop: Shop) -> Non
         shop.clean(name, *["a,1,x"] * 60_000)
     assert [shop.books(name).kept for name in "123"] == [1, 0, 0]
     assert [shop.books(name).duplicate for name in "123"] == [59_999, 60_000, 60_000]
+
+
+def test_a_cluster_is_shown_whole_by_its_first_records_whichever_partition_asks(shop: Shop) -> None:
+    for name in "12":
+        shop.clean(name, *["a,1,x"] * 5, "b,1,x")
+    for partition, first in ((None, "1"), ("1", "1"), ("2", "1")):
+        found = clusters(shop.store, shop.newest, partition=partition, members=3)
+        of_a = found.clusters[0]
+        assert (of_a.records, len(of_a.members), of_a.members[0].partition) == (10, 4, first)
+        assert of_a.members[0].of is None
+        assert [each.fate for each in of_a.members] == ["kept", "duplicate", "duplicate", "duplicate"]
+    assert found.total == 2
+    assert clusters(shop.store, shop.newest, partition="1").total == 1
 
 
 def test_partitions_that_are_cleaned_at_one_time_and_touch_each_other_converge(shop: Shop, tmp_path: Path) -> None:

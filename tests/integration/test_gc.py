@@ -157,6 +157,16 @@ def test_a_manifest_that_can_not_be_read_stops_it_before_anything_goes(store: Lo
     assert set(before) <= set(store.list("trips/"))
 
 
+def test_what_a_killed_run_began_to_say_of_retired_versions_goes_with_the_next_one(store: LocalStore) -> None:
+    begun = Path(store.path("trips/_retired")) / ".tmp-1"
+    begun.parent.mkdir()
+    begun.write_bytes(b'{"run_id":')
+    run(store, dry_run=True)
+    assert begun.exists()
+    run(store)
+    assert not begun.exists()
+
+
 def with_copies(root: Path) -> LocalStore:
     """Three versions of one partition under three contracts; the dump of the first two is the same, and so its copy."""
     store = LocalStore(root)
