@@ -5,10 +5,11 @@ it with the others (station).
 
 Run as `python -m flows.prefect_server server start ...`, with the arguments of `prefect`.
 
-Prefect's server looks at each event in a transaction that reads before it writes. SQLite refuses such a write at once
-when anybody else has written in between; after four such refusals in a row Prefect gives the event up, and no
-automation ever hears of it: an alert is lost. A transaction that says from the start that it will write waits for its
-turn instead. On PostgreSQL the question does not come up.
+Prefect's server reads in most transactions before it writes. SQLite refuses such a write at once, without waiting for
+its turn, when anybody else has written in between. An event that meets this four times in a row is given up, and no
+automation ever hears of it: an alert is lost. And the errors leave cursors behind; where those are collected while
+their connection waits for its turn, the whole server stands still for a minute, and living runs seem dead. A
+transaction that says from the start that it will write waits instead. On PostgreSQL the question does not come up.
 """
 
 from __future__ import annotations
@@ -17,28 +18,37 @@ import contextlib
 import runpy
 from typing import TYPE_CHECKING
 
-from prefect.server.database import provide_database_interface
-from prefect.server.events import triggers
+from prefect.server.database.configurations import SQLITE_BEGIN_MODE, AioSqliteConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
 
 @contextlib.asynccontextmanager
-async def _patient_session(*, begin_transaction: bool = False) -> AsyncIterator[AsyncSession]:
-    """A session of the server's database, whose transaction waits for its turn to write."""
-    interface = provide_database_interface()
-    async with interface.session_context(
-        begin_transaction=begin_transaction, with_for_update=begin_transaction
-    ) as session:
-        yield session
+async def _begun(
+    _self: AioSqliteConfiguration,
+    session: AsyncSession,
+    with_for_update: bool = False,  # noqa: ARG001, FBT001  # the signature is Prefect's
+) -> AsyncIterator[AsyncSessionTransaction]:
+    """A transaction that has its turn to write from the start; what is opened inside it begins as ever."""
+    async with session.begin() as transaction:
+        mode = SQLITE_BEGIN_MODE.set("IMMEDIATE")
+        try:
+            await session.connection()  # only now SQLite is told
+        finally:
+            SQLITE_BEGIN_MODE.reset(mode)
+        mode = SQLITE_BEGIN_MODE.set("DEFERRED")
+        try:
+            yield transaction
+        finally:
+            SQLITE_BEGIN_MODE.reset(mode)
 
 
 def be_patient() -> None:
-    """Lets whatever looks at events in this process wait for its turn to write."""
-    vars(triggers)["automations_session"] = _patient_session
+    """Lets every transaction of this process wait for its turn to write."""
+    AioSqliteConfiguration.begin_transaction = _begun  # type: ignore[method-assign]  # there is no setting for it
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.server.events import triggers
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, temporary_settings
 from sqlalchemy import text
@@ -26,7 +27,7 @@ async def count_at_once(events: int) -> None:
 def test_events_that_come_at_once_wait_for_each_other_and_none_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triggers, "automations_session", triggers.automations_session)  # to have it back
+    monkeypatch.setattr(AioSqliteConfiguration, "begin_transaction", AioSqliteConfiguration.begin_transaction)  # kept
     path = tmp_path / "prefect.db"
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("CREATE TABLE bucket (n INTEGER)")
