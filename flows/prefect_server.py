@@ -48,7 +48,7 @@ async def _begun(
 
 def be_patient() -> None:
     """Lets every transaction of this process wait for its turn to write."""
-    AioSqliteConfiguration.begin_transaction = _begun  # type: ignore[method-assign]  # there is no setting for it
+    AioSqliteConfiguration.begin_transaction = _begun  # type: ignore[assignment, method-assign]  # there is no setting for it
 
 
 if __name__ == "__main__":

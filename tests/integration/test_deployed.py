@@ -347,9 +347,10 @@ def test_sixty_days_are_backfilled_from_the_form_and_what_the_lost_machine_left_
     assert newest is not None
     assert newest.digest == undisturbed(harbour.server.place, tmp_path / "store")
     page.goto("/v2/runs?flow-run-search=backfill")
-    page.screenshot(path=tmp_path / "runs.png")
     page.get_by_role("link", name=f"backfill buoys {first}..{last}").first.click()
     page.get_by_role("tab", name="Artifacts").click()
+    expect(page.get_by_text("buoys-backfill", exact=True).first).to_be_visible()
+    page.screenshot(path=tmp_path / "run.png")
     page.get_by_text("buoys-backfill", exact=True).first.click()
     page.locator("a[href*='/artifacts/artifact/']").first.click()
     expect(page.get_by_role("heading", name="Backfill of buoys")).to_be_visible()
