@@ -200,9 +200,9 @@ def furnish_harbour(home: Path) -> Place:
 
 def lay_gauge(place: Place, name: str, day: str, height: str) -> None:
     """A day's readings; every other one is of that height."""
-    rows = [f"00:{minute:02},{WATCHERS[0]},{height if minute % 2 else -1}" for minute in range(20)]
+    rows = [f"{day[-2:]}:00:{minute:02},{WATCHERS[0]},{height if minute % 2 else -1}" for minute in range(20)]
     (place.home / "raw" / name / day).mkdir(parents=True)
-    text = "\n".join(["at,watcher,metres", *rows, f"00:30,{WATCHERS[1]},0.5", ""])
+    text = "\n".join(["at,watcher,metres", *rows, f"{day[-2:]}:00:30,{WATCHERS[1]},0.5", ""])
     (place.home / "raw" / name / day / "gauge.csv").write_text(text)
 
 
