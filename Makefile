@@ -49,7 +49,7 @@ test: check ## Everything (under 20 minutes): check, then all other tests
 	$(PYTEST) $(PARALLEL) -m "not ($(SERIAL))" tests/property tests/golden tests/integration
 	$(PYTEST) -m "($(SERIAL)) and not deployed" tests/unit tests/integration
 
-operate: $(INSTALLED) ## Schedules, forms in a browser, alerts and a lost machine, on a real server (some ten minutes)
+operate: $(INSTALLED) ## Schedules, forms in a browser, alerts and a lost machine, on a real server (some fifteen minutes)
 	$(PYTEST) -m deployed
 
 fuzz: $(INSTALLED) ## Damage 100,000 files and see that none loses a record (FUZZ="--count 5000 --seed 2": others)
