@@ -49,7 +49,7 @@ test: check ## Everything (under 20 minutes): check, then all other tests
 	$(PYTEST) $(PARALLEL) -m "not ($(SERIAL) or large)" tests/property tests/golden tests/integration
 	$(PYTEST) -m "($(SERIAL)) and not deployed" tests/unit tests/integration
 
-operate: $(INSTALLED) ## Schedules, forms in a browser, alerts and a lost machine, on a real server (some ten minutes)
+operate: $(INSTALLED) ## Schedules, forms in a browser, alerts and a lost machine, on a real server (some fifteen minutes)
 	$(PYTEST) -m deployed
 
 large: $(INSTALLED) ## Ten million copies of one row, and what else shows only at its size (some minutes)

@@ -147,8 +147,26 @@ def _put(wanted: AutomationCore) -> None:
         found = cast("Automation", Automation.read(name=wanted.name))
     except ValueError:
         Automation(**settings).create()
-    else:
+        return
+    # One that is written anew forgets the runs whose next heartbeat it awaits.
+    if not _same(settings, found.model_dump()):
         Automation(id=found.id, enabled=found.enabled, **settings).update()
+
+
+def _same(wanted: object, found: object) -> bool:
+    """Whether what was found says all that is wanted; ids and defaults that the server adds are no difference.
+
+    Example:
+        >>> _same({"within": 40, "expect": {"a"}}, {"within": 40, "expect": {"a"}, "id": 1})
+        True
+        >>> _same({"within": 40}, {"within": 100})
+        False
+    """
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return all(name in found and _same(value, found[name]) for name, value in wanted.items() if name != "id")
+    if isinstance(wanted, list) and isinstance(found, list):
+        return len(wanted) == len(found) and all(map(_same, wanted, found))
+    return wanted == found
 
 
 def _notifier(name: str | None) -> UUID | None:

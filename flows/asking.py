@@ -96,7 +96,7 @@ def answered(outcome: Outcome, how: Literal["auto", "wait", "leave"]) -> Outcome
 def _asked(hold: Hold, question: str, seconds: float) -> Answer | None:
     """The answer, or None when nobody gave one in time."""
     logger.info("%s %s: held as %s; the run waits for an answer", hold.dataset, shown(hold.partition), hold.hold)
-    form = Answer.with_initial_data(description=question, publish_anyway=False)
+    form = Answer.with_initial_data(description=question)
     try:
         return pause_flow_run(wait_for_input=form, timeout=int(seconds), poll_interval=_EVERY)
     except FlowPauseTimeout:

@@ -60,7 +60,7 @@ def serve(host: str, port: int, *, worker: bool, runs: int) -> None:
     logs = Path(environment["PREFECT_HOME"])
     logs.mkdir(parents=True, exist_ok=True)
     with _ended_by_signals(), contextlib.ExitStack() as station:
-        command = ["-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
+        command = ["-m", "flows.prefect_server", "server", "start", "--host", host, "--port", str(port)]
         server = station.enter_context(_running("server", command, logs, environment))
         _wait_for(url, server, logs)
         programs = {"server": server}

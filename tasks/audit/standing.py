@@ -116,7 +116,7 @@ def _standing(
 def _against(raw: RawFiles | None, entry: PartitionEntry | None, contract: str) -> tuple[State, str]:
     """How a cleaning stands to the raw files that are there and to today's contract."""
     if entry is None:
-        return "missing", f"never cleaned; its dump has {len(raw or ()):,} files"
+        return "missing", f"never cleaned; its dump has {len(raw or ()):,} file" + ("s" if len(raw or ()) != 1 else "")
     reasons = [] if raw is None else list(_raw_changes(raw, tuple((each.path, each.size) for each in entry.inputs)))
     if entry.contract != contract:
         replayed = entry.replayed if isinstance(entry.replayed, msgspec.Struct) else None

@@ -25,7 +25,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from flows.demo_dumps import RESENT, lay_out
-from schemas.registry import BUILT_IN
 
 GUESTS = '''"""Guests: a hotel's book, in which somebody wrote what was not meant to be written."""
 
@@ -149,7 +148,6 @@ def furnish(home: Path, *, nights: int = NIGHTS) -> Place:
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "planted-secret-of-the-store",
     "AWS_ACCESS_KEY_ID": "planted-key-of-the-store",
-    "WINNOW_CRASHED_AFTER": "40",
 }
 PLANTED = ("planted-secret-of-the-store", "planted-key-of-the-store")
 
@@ -181,19 +179,31 @@ SHOALS = TIDES.replace(
     '    schedule=Schedule("* * * * *", timezone="Europe/Oslo", catch_up=2),\n',
     '    gates=Gates(max_quarantined=0.1, actions={"max_quarantined": "hold"}),\n',
 ).replace("tides", "shoals")
+#: As the tides, for sixty days, which nothing cleans by itself.
+BUOYS = TIDES.replace('    schedule=Schedule("* * * * *", timezone="Europe/Oslo", catch_up=2),\n', "").replace(
+    "tides", "buoys"
+)
 #: Names of the data sets whose runs are the worker's.
-HARBOUR = ("tides", "silted", "shoals", "ferries")
+HARBOUR = ("tides", "silted", "shoals", "buoys")
 #: A person of the tides, and one whose row is set aside.
 WATCHERS = ("planted@pier.example", "PLANTED-NOT-AN-ADDRESS")
 
 
 def furnish_harbour(home: Path) -> Place:
-    """What is deployed from the start: flights under another name, for a run that takes a while, and the hotels."""
+    """What is deployed from the start: sixty days of buoys, for a run that takes a while, and the hotels."""
     place = furnish(home)
-    flights = (BUILT_IN / "flights.py").read_text()
-    (home / "declarations" / "ferries.py").write_text(flights.replace("flights/{partition}", "ferries/{partition}"))
-    (home / "raw" / "flights").rename(home / "raw" / "ferries")
+    (home / "declarations" / "buoys.py").write_text(BUOYS)
+    for day in buoy_days():
+        lay_gauge(place, "buoys", day, "1.5")
     return place
+
+
+def lay_gauge(place: Place, name: str, day: str, height: str) -> None:
+    """A day's readings; every other one is of that height."""
+    rows = [f"{day[-2:]}:00:{minute:02},{WATCHERS[0]},{height if minute % 2 else -1}" for minute in range(20)]
+    (place.home / "raw" / name / day).mkdir(parents=True)
+    text = "\n".join(["at,watcher,metres", *rows, f"{day[-2:]}:00:30,{WATCHERS[1]},0.5", ""])
+    (place.home / "raw" / name / day / "gauge.csv").write_text(text)
 
 
 def open_gauges(place: Place) -> None:
@@ -202,16 +212,19 @@ def open_gauges(place: Place) -> None:
         ("tides", TIDES, "1.5"), ("silted", SILTED, "99"), ("shoals", SHOALS, "99"),
     ):  # fmt: skip
         for day in harbour_days():
-            rows = [f"00:{minute:02},{WATCHERS[0]},{height if minute % 2 else -1}" for minute in range(20)]
-            (place.home / "raw" / name / day).mkdir(parents=True)
-            text = "\n".join(["at,watcher,metres", *rows, f"00:30,{WATCHERS[1]},0.5", ""])
-            (place.home / "raw" / name / day / "gauge.csv").write_text(text)
+            lay_gauge(place, name, day, height)
         (place.home / "declarations" / f"{name}.py").write_text(declaration)
 
 
 def harbour_days() -> list[str]:
     """Names of their partitions: the first days of this month, which a calendar shows first."""
     return [f"{dt.datetime.now(dt.UTC):%Y-%m}-{day:02}" for day in range(1, 6)]
+
+
+def buoy_days() -> list[str]:
+    """Sixty days up to the end of last month."""
+    first = dt.datetime.now(dt.UTC).date().replace(day=1)
+    return [f"{first - dt.timedelta(days=back)}" for back in range(60, 0, -1)]
 
 
 # --- Prefect ----------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from tasks.store.local import LocalStore
 from tasks.store.versions import head, list_versions
 from tests.integration.conftest import Place, Server
 
-pytestmark = [pytest.mark.prefect, pytest.mark.deployed]
+pytestmark = [pytest.mark.prefect, pytest.mark.deployed, pytest.mark.timeout(900)]
 
 DECLARATION = '''"""Sales: sixty days of them."""
 import pandera.polars as pa
