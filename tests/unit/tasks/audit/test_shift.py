@@ -104,6 +104,7 @@ def test_the_test_split_is_held_against_the_train_split() -> None:
     assert (now.collect().height, then.collect().height) == (1_000, 2_000)
 
 
+@pytest.mark.slow
 def test_a_classifier_sees_what_no_column_shows() -> None:
     pytest.importorskip("sklearn")
     rng = np.random.default_rng(5)

@@ -89,6 +89,7 @@ def settled(job: Job, limits: Limits | None = None) -> tuple[Staged, Settled]:
     return staged, settle(job, store, dataset, staged, limits=limits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", ["keep='first'", "keep='latest', by='code'"])
 def test_neither_blocks_nor_memory_change_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str) -> None:
     found = []

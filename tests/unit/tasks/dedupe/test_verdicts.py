@@ -124,6 +124,7 @@ def at_once(dataset: Dataset, frame: pl.DataFrame) -> tuple[Any, ...]:
     return duplicates.select(number, pl.exclude(PLACE)).rows(), across.rows(), +broken
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=40)
 @pytest.mark.parametrize("name", DATASETS)
 @given(ROWS, st.sampled_from([1, 2, 5, 100]), st.sampled_from([TINY, Limits()]))
@@ -134,6 +135,7 @@ def test_the_verdicts_are_those_over_the_whole_table(
     assert in_portions(DATASETS[name], frame, block, limits) == at_once(DATASETS[name], frame)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=40)
 @pytest.mark.parametrize("name", DATASETS)
 @given(ROWS)

@@ -42,12 +42,14 @@ def test_books_that_balance() -> None:
     )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from("abcdef"), st.text("krdqxe", max_size=12), max_size=6), AT_ONCE)
 def test_they_balance_whatever_became_of_the_records(dumps: dict[str, str], at_once: int) -> None:
     built = build(dumps)
     assert check_balance(counted(built, at_once=at_once)) == tuple(built.books)
 
 
+@pytest.mark.slow
 @given(
     dumps=st.dictionaries(st.sampled_from("abc"), st.text("krdqxe", min_size=1, max_size=8), min_size=1),
     at_once=AT_ONCE,
