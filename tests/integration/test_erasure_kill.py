@@ -1,4 +1,4 @@
-"""A kill -9 before every other call by which an erasure changes the store: the versions verify, and it can be finished.
+"""A kill -9 before every third call by which an erasure changes the store: the versions verify, and it can be finished.
 
 One process forks a run for each such call, before polars has any thread, so that starting Python once is enough.
 """
@@ -113,7 +113,7 @@ def finishing(root):
     return work
 
 assert forked(lambda pipe: cleaned(home / "store"))[0] == 0
-for at in range(1, 1000, 2):
+for at in range(1, 1000, 3):
     root = home / f"{at}"
     ended, call = forked(dying(root, at))
     again, told = forked(finishing(root))

@@ -1,4 +1,4 @@
-"""A short form of the campaign of kills (`make kill`): every victim in every home, a few moments each."""
+"""A short form of the campaign of kills (`make kill`): every victim in a folder and on a server that is killed, too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.campaign.kills import HOMES, campaign
+from tests.campaign.kills import campaign
 from tests.campaign.victims import VICTIMS
 
 #: Others than those of the campaign's first seed.
@@ -25,7 +25,7 @@ def environment() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("home", ["folder", *(pytest.param(home, marks=pytest.mark.s3) for home in HOMES[1:])])
+@pytest.mark.parametrize("home", ["folder", pytest.param("server", marks=pytest.mark.s3)])
 def test_what_was_killed_is_finished_by_running_it_again(home: str, environment: None) -> None:
     for _, victim, tally in campaign(list(VICTIMS), [home], _KILLS, _SEED, print):
         assert tally.failures == [], victim
