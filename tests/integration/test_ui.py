@@ -43,6 +43,9 @@ def test_a_person_finds_a_run_by_its_name_and_reads_its_summary(page: Page, seas
     page.wait_for_url("**/v2/dashboard*")  # the UI that is shown unless a person asks for the other
     page.get_by_role("link", name="Runs", exact=True).click()
     page.get_by_placeholder("Search by flow run name").fill("flights")
+    # The search reaches the address a moment later; a link that is clicked before that is left again for it.
+    page.wait_for_url("**flow-run-search=flights*")
+    page.wait_for_load_state("networkidle")
     expect(page.get_by_role("link", name=FLIGHTS, exact=True).first).to_be_visible()
     expect(page.get_by_role("link", name="backfill flights 2013-01-01..2013-01-03")).to_be_visible()
     page.screenshot(path=tmp_path / "runs.png")
