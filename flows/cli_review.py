@@ -136,9 +136,9 @@ def import_decisions(
     """Takes reviewers' decisions; the next cleaning applies them. Exits with 1 if some contradict or are wrong."""
     from flows.references import manifest_of
     from schemas import registry
+    from schemas.moments import as_text
     from tasks.audit.review import stage
     from tasks.audit.review.formats import read
-    from tasks.store.documents import as_text
 
     with told(as_json=as_json):
         store = open_home()

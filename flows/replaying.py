@@ -15,12 +15,12 @@ import msgspec
 from flows.settings import load_settings
 from schemas import registry
 from schemas.errors import UnknownNameError, VersionNotFoundError, WinnowError
+from schemas.moments import as_text
 from schemas.records import Role
 from tasks.job import Job
 from tasks.publish.stage import Prepared, publish_all
 from tasks.replay.report import PartitionReplay
 from tasks.replay.stage import replay_partition, troubled
-from tasks.store.documents import as_text
 from tasks.store.lease import lease
 from tasks.store.versions import head
 

@@ -11,11 +11,11 @@ import datetime as dt
 from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.errors import EXIT_ENVIRONMENT, LeaseHeldError, WinnowError, shown
+from schemas.moments import as_text
 from tasks.audit.kept import Failure
 from tasks.audit.standing import RawFiles, Standing, standings
 from tasks.ingest.listing import list_all_raw
 from tasks.publish.contract import contract_fingerprint
-from tasks.store.documents import as_text
 from tasks.store.failures import keep_failure, read_failures
 from tasks.store.holds import read_holds
 from tasks.store.versions import head

@@ -192,10 +192,7 @@ class Partition:
 
         def blocks() -> Iterator[pl.DataFrame]:
             for rows in self._kept_of_files():
-                if split and entities is not None:
-                    yield splits.with_entities(split, rows, entities).select(wanted)
-                else:
-                    yield rows.with_columns([splits.assigned(split)] if split else []).select(wanted)
+                yield (splits.with_split(split, rows, entities) if split else rows).select(wanted)
 
         schema = {FILE: pl.String(), **self.candidates.schema}
         if split:

@@ -26,6 +26,7 @@ import msgspec
 import polars as pl
 
 from schemas.errors import ErasureIncompleteError, LeaseHeldError, shown
+from schemas.moments import as_text
 from tasks.erasure import journal, leftovers
 from tasks.erasure.copies import blank_dump, erased_spans
 from tasks.erasure.finding import Finding, may_hold, subject_of
@@ -38,7 +39,7 @@ from tasks.erasure.search import Cleaning, Cleanings, cleanings
 from tasks.erasure.sweep import left_over
 from tasks.publish.commit import commit
 from tasks.publish.digest import version_digest
-from tasks.store.documents import as_text, decoded, encoded
+from tasks.store.documents import decoded, encoded
 from tasks.store.paths import (
     archive_prefix,
     erasure_key,

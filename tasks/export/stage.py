@@ -18,9 +18,9 @@ import uuid
 from typing import TYPE_CHECKING
 
 from schemas.errors import UsageError, shown
+from schemas.moments import as_text
 from schemas.records import Role
 from tasks.export.report import Counts, ExportReport
-from tasks.store.documents import as_text
 from tasks.store.exports import Export, under_way
 from tasks.store.outside import appearing, check_free, place, write
 from tasks.store.paths import file_key, version_key

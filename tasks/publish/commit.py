@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.errors import ErasedMeanwhileError, StoreError, VersionNotFoundError
+from schemas.moments import as_text
 from schemas.records import Manifest, PartitionEntry, Release
 from tasks.erasure import journal
 from tasks.publish.digest import version_digest
-from tasks.store.documents import as_text, encoded
+from tasks.store.documents import encoded
 from tasks.store.paths import version_key
 from tasks.store.retired import is_retired
 from tasks.store.upkeep import wait_for_upkeep

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.errors import HoldGoneError
+from schemas.moments import as_text
 from schemas.records import Release
 from tasks.audit.gates import in_words
 from tasks.audit.kept import Decision, Hold
 from tasks.publish.commit import check_known, commit
-from tasks.store.documents import as_text
 from tasks.store.holds import already, decide, decision_on, read_hold
 from tasks.store.lease import lease
 from tasks.store.paths import file_key

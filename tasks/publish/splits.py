@@ -125,8 +125,16 @@ def of_partition(split: Split, blocks: Iterable[pl.DataFrame], partition: str) -
     return clustered(split, blocks) if split.near else stratified(split, blocks, partition)
 
 
-def with_entities(split: Split, rows: pl.DataFrame, entities: pl.DataFrame) -> pl.DataFrame:
-    """Rows with the split that `of_partition` gave their entities."""
+def with_split(split: Split, rows: pl.DataFrame, entities: pl.DataFrame | None) -> pl.DataFrame:
+    """Rows with their split.
+
+    Args:
+        split: the declared one.
+        rows: with the columns that it reads, `_file` and `_record`.
+        entities: as `of_partition` gave them; None of a split that looks at one row alone.
+    """
+    if entities is None:
+        return rows.with_columns(assigned(split))
     beside = rows.select(point(split).alias(_ENTITY)).join(entities, on=_ENTITY, how="left", maintain_order="left")
     return rows.with_columns(beside.get_column(split.column))
 

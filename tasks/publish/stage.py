@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.errors import DeclarationError, StoreError
+from schemas.moments import as_text
 from schemas.records import Books, PartitionEntry, Role, RuleCount
 from tasks.audit import gates
 from tasks.audit.kept import Hold
@@ -27,7 +28,6 @@ from tasks.publish.contract import contract_fingerprint, contract_of
 from tasks.publish.written import read_back, recounted
 from tasks.store import archive
 from tasks.store.contracts import keep_contract
-from tasks.store.documents import as_text
 from tasks.store.holds import keep_hold, read_holds
 from tasks.store.lease import check_lease
 from tasks.store.reviews import concerning, read_reviews

@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.errors import LeaseHeldError, StoreError, shown
+from schemas.moments import as_text
 from schemas.records import Role
 from tasks.retain.policy import kept_versions, policy_in_words
 from tasks.retain.report import RetainReport
 from tasks.store import exports
-from tasks.store.documents import as_text, encoded
+from tasks.store.documents import encoded
 from tasks.store.failures import failure_keys, read_failures
 from tasks.store.holds import all_holds, decision_on, forget_hold
 from tasks.store.lease import lease

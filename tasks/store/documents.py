@@ -1,12 +1,11 @@
 """Documents: the small JSON files that the store keeps beside the data, read with their types checked.
 
-Belongs here: writing one, its moments too, decoding one, and the error where it can't be. Does not belong here: what a
-document means (each module that writes one), or its key (paths).
+Belongs here: writing one, decoding one, and the error where it can't be. Does not belong here: what a document means
+(each module that writes one), or its key (paths).
 """
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TypeVar
 
 import msgspec
@@ -22,16 +21,6 @@ RESTORE = "Nothing of Winnow changes it: restore this file from a backup."
 def encoded(document: msgspec.Struct) -> bytes:
     """A record as a document; equal ones have equal bytes."""
     return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=1)
-
-
-def as_text(moment: dt.datetime) -> str:
-    """A moment, with a time zone, as documents write it.
-
-    Example:
-        >>> as_text(dt.datetime(2026, 11, 23, 4, 15, tzinfo=dt.UTC))
-        '2026-11-23T04:15:00Z'
-    """
-    return moment.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def decoded(data: bytes, document: type[T], *, what: str, key: str, fix: str = RESTORE) -> T:

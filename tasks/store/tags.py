@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.errors import TagExistsError, UsageError, VersionNotFoundError, nearest, shown
-from tasks.store.documents import as_text, decoded, encoded
+from schemas.moments import as_text
+from tasks.store.documents import decoded, encoded
 from tasks.store.paths import tag_key, tag_name, tag_prefix
 from tasks.store.versions import read_manifest
 

@@ -109,9 +109,7 @@ class JudgeOfLabels:
         named = rows.with_columns(self._file_of(rows))
         if self._split.looks_at_partition:
             self.entities = splits.of_partition(self._split, [named], self._partition)
-            found = splits.with_entities(self._split, named, self.entities)
-        else:
-            found = named.with_columns(splits.assigned(self._split))
+        found = splits.with_split(self._split, named, self.entities)
         return found.get_column(self._split.column).cast(pl.String).is_in(self.policy.protect)
 
     def result(self) -> AuditResult:

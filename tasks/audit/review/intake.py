@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from schemas.errors import UsageError, nearest, shown
+from schemas.moments import as_text
 from schemas.records import RecordId
 from schemas.reviews import Decision, ReviewAction
 
@@ -182,4 +183,4 @@ def _moment(text: str | None, now: str) -> str:
     except ValueError:
         raise UsageError(f"{shown(text)} is no moment", expected="ISO 8601, as 2026-11-30T12:00:00Z") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-    return moment.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return as_text(moment)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemas.errors import DeclarationError
 from schemas.fitness import Split
 from schemas.policies import Near
-from tasks.publish.splits import SPLIT_TYPE, assigned, clustered, point, stratified, with_entities
+from tasks.publish.splits import SPLIT_TYPE, assigned, clustered, point, stratified, with_split
 
 SPLIT = Split(by="user", test=0.1, validation=0.2)
 #: Of the entities below; equal to XXH3 of `salt + "\x1f" + key` by another implementation.
@@ -129,7 +129,7 @@ def test_strata_do_not_depend_on_blocks_and_keep_entities_together(pairs: list[t
     whole = stratified(split, [frame], "p")
     parts = stratified(split, [frame[at : at + size] for at in range(0, frame.height, size)], "p")
     assert whole.equals(parts)
-    found = with_entities(split, frame, whole)
+    found = with_split(split, frame, whole)
     assert found["split"].null_count() == 0
     assert found.group_by("user").agg(pl.col("split").n_unique())["split"].max() == 1
 
@@ -137,7 +137,7 @@ def test_strata_do_not_depend_on_blocks_and_keep_entities_together(pairs: list[t
 def test_each_stratum_has_its_share() -> None:
     split = Split(by="user", test=0.1, validation=0.1, stratify="kind")
     frame = rows_of(list(range(10_000)), kind=[user % 50 for user in range(10_000)])
-    found = with_entities(split, frame, stratified(split, [frame], "2026-11-30"))
+    found = with_split(split, frame, stratified(split, [frame], "2026-11-30"))
     tests = found.group_by("kind").agg((pl.col("split") == "test").sum().alias("n"))["n"]
     # Of 200 in each stratum 20: a plain hash would be 4.2 off in one standard deviation.
     assert tests.min() >= 18  # type: ignore[operator]  # of whole numbers
@@ -147,7 +147,7 @@ def test_each_stratum_has_its_share() -> None:
 def test_strata_of_one_row_are_test_as_often_as_declared() -> None:
     split = Split(by="user", test=0.1, stratify="kind")
     frame = rows_of(list(range(3_000)), kind=list(range(3_000)))
-    found = with_entities(split, frame, stratified(split, [frame], "p"))["split"].to_list()
+    found = with_split(split, frame, stratified(split, [frame], "p"))["split"].to_list()
     assert 220 <= found.count("test") <= 380
 
 
@@ -173,7 +173,7 @@ def texts_of(clusters: int, copies: int) -> pl.DataFrame:
 def test_similar_texts_are_in_one_split_and_others_stay_where_they_were() -> None:
     pytest.importorskip("scipy")
     frame = texts_of(150, 3)
-    found = with_entities(NEAR, frame, clustered(NEAR, [frame]))["split"].to_list()
+    found = with_split(NEAR, frame, clustered(NEAR, [frame]))["split"].to_list()
     clusters = [found[at : at + 3] for at in range(0, 450, 3)]
     assert all(len(set(each)) == 1 for each in clusters)
     assert found[450:] == frame.select(assigned(NEAR))["split"].to_list()[450:]
@@ -189,7 +189,7 @@ def test_a_chain_of_texts_and_users_is_one_cluster() -> None:
     frame = rows_of(["ann", "bob", "bob", "cy"], text=[*texts[:2], *texts[2:]])
     for salt in "abcdefgh":
         split = Split(by="user", test=0.4, validation=0.3, salt=salt, near=Near("text", jaccard=0.4))
-        assert with_entities(split, frame, clustered(split, [frame]))["split"].n_unique() == 1
+        assert with_split(split, frame, clustered(split, [frame]))["split"].n_unique() == 1
     assert clustered(NEAR, []).height == 0
 
 
