@@ -35,7 +35,7 @@ demo: $(INSTALLED) ## Clean a month of real flights and show what was removed an
 serve: $(INSTALLED) ## Start Prefect's server and UI, all deployments and a worker, on this machine only
 	$(BIN)/winnow serve
 
-check: $(INSTALLED) ## Format, lint, spelling, types, unit tests and examples (under 2 minutes)
+check: $(INSTALLED) ## Format, lint, spelling, types, unit tests and examples (some three minutes on two slow cores; the aim is two)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/typos
@@ -44,7 +44,7 @@ check: $(INSTALLED) ## Format, lint, spelling, types, unit tests and examples (u
 
 # The first line may find no test (pytest's 5); the others may not. In the last one the tests with a browser come after
 # those of tests/unit: it leaves an event loop in the process, in which Prefect's calls would not wait.
-test: check ## Everything (under 20 minutes): check, then all other tests
+test: check ## Everything: check, then all other tests (half an hour on two slow cores; the aim is 20 minutes)
 	$(PYTEST) $(PARALLEL) -m "not ($(SERIAL)) and (slow or s3)" tests/unit || [ $$? -eq 5 ]
 	$(PYTEST) $(PARALLEL) -m "not ($(SERIAL) or large)" tests/property tests/golden tests/integration
 	$(PYTEST) -m "($(SERIAL)) and not deployed" tests/unit tests/integration
